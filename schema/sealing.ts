@@ -1,0 +1,39 @@
+// Which part of an arrival lies in which sealed column, and the keys by which an arrival finds its event.
+import { createHash } from 'node:crypto'
+import type { Client, EventData } from './event.ts'
+
+/** The two plaintexts of a row in `events`: `sealed` and `sealed_client` (forgotten first). */
+export interface Plaintexts { data: string, client: string | null }
+
+export function toPlaintexts ({ client, ...data }: EventData): Plaintexts {
+  return { data: JSON.stringify(data), client: client === undefined ? null : JSON.stringify(client) }
+}
+
+/** The inverse of toPlaintexts(). Rows are written by us alone, so a malformed one is a bug and throws. */
+export function fromPlaintexts (plaintexts: Plaintexts): EventData {
+  const data = JSON.parse(plaintexts.data) as EventData
+  if (plaintexts.client !== null) data.client = JSON.parse(plaintexts.client) as Client
+  return data
+}
+
+const digest = (kind: string, eventName: string, id: string) =>
+  createHash('sha256').update(`${kind}\0${eventName}\0${id}`).digest().subarray(0, 16)
+
+/** The key of an event: 16 bytes over its name and id. */
+export function eventKey (eventName: string, eventId: string): Buffer {
+  return digest('id', eventName, eventId)
+}
+
+/** The events that are also recognised by their transaction. */
+const claimingEvents = new Set(['purchase', 'refund'])
+
+/** The claim of a purchase or refund on its transaction_id; null for other events. */
+export function transactionClaim (eventName: string, transactionId: string | undefined): Buffer | null {
+  if (transactionId === undefined || !claimingEvents.has(eventName)) return null
+  return digest('transaction', eventName, transactionId)
+}
+
+/** The id that browser, webhook and back end all derive when nobody gave one: `<event_name>.<transaction_id>`. */
+export function derivedEventId (eventName: string, transactionId: string): string {
+  return `${eventName}.${transactionId}`
+}
