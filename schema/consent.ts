@@ -1,4 +1,4 @@
-// Consent: what was said, what may be stored at the door, what may be sent. Pure; used at store, send, dry-run, explain.
+// Consent: what was said, what may be stored at the door, what may be sent. Pure; used at store, send and explain.
 import { Type, type Static } from 'typebox'
 
 export const consentStates = ['granted', 'denied'] as const
@@ -101,7 +101,7 @@ export interface Storable {
   visitor: boolean
 }
 
-/** Decides what the door may keep: `ad_storage` for ad ids, `analytics_storage` for analytics ids, either for the visitor. */
+/** What the door may keep: `ad_storage` for ad ids, `analytics_storage` for analytics ids, either for the visitor. */
 export function storable (consent: Consent): Storable {
   const adIds = consent.ad_storage === 'granted'
   const analyticsIds = consent.analytics_storage === 'granted'

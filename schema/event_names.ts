@@ -8,10 +8,12 @@ export type EventLevel = typeof eventLevels[number]
 export const stageEvents = ['qualify_lead', 'disqualify_lead', 'working_lead', 'close_convert_lead',
   'close_unconvert_lead'] as const
 
-const conversions = new Set<string>(['purchase', 'refund', 'generate_lead', 'sign_up', 'contact', 'schedule', 'subscribe',
+const conversions = new Set<string>(['purchase', 'refund', 'generate_lead', 'sign_up', 'contact', 'schedule',
+  'subscribe',
   'start_trial', 'submit_application', ...stageEvents])
 
-const funnel = new Set<string>(['view_item', 'view_item_list', 'select_item', 'search', 'add_to_cart', 'add_to_wishlist',
+const funnel = new Set<string>(['view_item', 'view_item_list', 'select_item', 'search', 'add_to_cart',
+  'add_to_wishlist',
   'view_cart', 'begin_checkout', 'add_shipping_info', 'add_payment_info'])
 
 /** The lowest level that contains an event name. */

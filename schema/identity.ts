@@ -1,4 +1,4 @@
-// Click ids and cookies of the networks: which exist, what they look like, how long they live, and Meta's fbc/fbp grammar.
+// Click ids and cookies of the networks: which exist, how they look, how long they live; Meta's fbc/fbp grammar.
 
 const dayMs = 86_400_000
 
@@ -65,14 +65,15 @@ export const knownCookies: readonly KnownCookie[] = [
   { name: /^FPGCL(AW|GB|AG|GS|DC)$/, purpose: 'ads', pattern: opaque },
   { name: /^FPAU$/, purpose: 'ads', pattern: opaque },
   { name: /^(_ttp|ttclid)$/, purpose: 'ads', pattern: /^[\w.-]{10,512}$/ },
-  { name: /^(_scid|_scclid|_epik|_derived_epik|li_fat_id|_rdt_cid|_rdt_uuid|twclid|_twclid)$/, purpose: 'ads', pattern: opaque },
+  { name: /^(_scid|_scclid|_epik|_derived_epik|li_fat_id)$/, purpose: 'ads', pattern: opaque },
+  { name: /^(_rdt_cid|_rdt_uuid|twclid|_twclid)$/, purpose: 'ads', pattern: opaque },
   { name: /^(_uetmsclkid|_uetsid|_uetvid)$/, purpose: 'ads', pattern: opaque },
   { name: /^_ga$/, purpose: 'analytics', pattern: /^GA1\.[\d-]{1,4}\.\d+\.\d+$/ },
   { name: /^_ga_[A-Z0-9]{4,16}$/, purpose: 'analytics', pattern: /^GS\d\.[\w.$-]+$/ },
   { name: /^FPID$/, purpose: 'analytics', pattern: opaque }
 ]
 
-/** The known cookie that a name and value belong to; undefined if we do not keep such a cookie or its value is malformed. */
+/** The known cookie of this name; undefined if we keep no such cookie, or its value is malformed. */
 export function knownCookie (name: string, value: string): KnownCookie | undefined {
   return knownCookies.find(cookie => cookie.name.test(name) && cookie.pattern.test(value))
 }

@@ -1,4 +1,4 @@
-// Folds the parts of one event into the event that is sent: by trust, then by arrival, so that knowing an id is no power.
+// Folds the parts of one event into the event that is sent: by trust, then by arrival; knowing an id is no power.
 import type { EventData, MergedEvent, Part, Trust, UserData } from './event.ts'
 import { trusts } from './event.ts'
 import { consentKeys } from './consent.ts'
@@ -19,7 +19,7 @@ const rank = (trust: Trust) => trusts.indexOf(trust)
  *
  * - A field comes from the most trusted part that has it, among equals from the first.
  * - Below the highest trust, an `anonymous` part adds nothing at all, and no part changes money, identity or time.
- * - Personal data is added by the first part, by signed parts, and by parts whose verified visitor cookie is the event's.
+ * - Personal data is added by the first part, by signed parts, and by parts with the event's own visitor cookie.
  * - Consent: what a more trusted part said stands; among equals an explicit denial stands until a later explicit grant,
  *   and a later denial counts. It and what the page's own tags did are heard from the first part, from signed parts,
  *   from the first part of `same_site` trust and from the event's own visitor.

@@ -1,4 +1,4 @@
-// The closed words for what became of an event at a destination. Rows, metrics, logs, dashboards and tests use only these.
+// The closed words for what became of an event at a destination. Rows, metrics, logs and tests use only these.
 
 export const deliveryStates = ['waiting', 'held', 'accepted', 'delivered', 'skipped', 'rejected'] as const
 export type DeliveryState = typeof deliveryStates[number]
@@ -18,7 +18,7 @@ export const waitingReasons = {
 
 /** Why a delivery is held for a person, or for later knowledge. */
 export const heldReasons = {
-  browser_tag_without_event_id: 'the page\'s own tag already reported it without the shared event_id: sending would count twice'
+  browser_tag_without_event_id: 'the page\'s own tag reported it without the shared event_id: sending would count twice'
 } as const
 
 /** Why a delivery was not sent, on purpose and for good. */
