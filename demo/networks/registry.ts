@@ -1,0 +1,14 @@
+// Which networks are faked. A further one is its own file and one line here.
+import { makeFakeMeta, type FakeMetaOptions } from './meta.ts'
+import type { FakeNetwork } from './network.ts'
+
+export interface NetworkOptions {
+  meta?: FakeMetaOptions
+}
+
+/** One value per destination type, each with its own options. */
+export function makeNetworks (options: NetworkOptions): FakeNetwork[] {
+  return [
+    makeFakeMeta(options.meta)
+  ]
+}
