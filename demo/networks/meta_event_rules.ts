@@ -197,9 +197,12 @@ export const eventRules: readonly Rule[] = [
   {
     name: 'empty_value',
     from: 'ours: meta.md §7.6 nulls, empty strings and empty objects must be pruned, also nested ones',
-    broken: event => findLeaf(event, (leaf, path) => leaf === null || leaf === '' ||
-      (typeof leaf === 'object' && Object.keys(leaf).length === 0 && path[0] !== 'data_processing_options' &&
-        path[0] !== 'custom_data'))
+    broken: event => findLeaf(event, (leaf, path) => leaf === null ||
+      // The places in extinfo are positional.
+      (leaf === '' && !path.includes('extinfo')) ||
+      // An empty list switches limited data use off (§1.3); an empty custom_data says nothing wrong.
+      (typeof leaf === 'object' && Object.keys(leaf).length === 0 &&
+        !['data_processing_options', 'custom_data'].includes(path.join('.'))))
   },
   {
     name: 'stringified_nothing',
