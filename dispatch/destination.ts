@@ -108,7 +108,11 @@ export interface Destination<S = unknown, P = unknown> {
   events: Readonly<Record<string, string>>
   customEvents: boolean
   auth: Auth<S>
-  normalize: (field: PersonField, value: string, country?: string) => Normalized
+  /**
+   * `country` (code or name) is the region of a phone number without a country code; `nowMs` (Unix milliseconds), where
+   * given, makes a birth date after it impossible.
+   */
+  normalize: (field: PersonField, value: string, country?: string, nowMs?: number) => Normalized
   map: (event: OutgoingEvent, settings: S, theirName: string) => Mapped<P>
   request: (payloads: P[], settings: S, endpoint: string, isTest: boolean) => OutgoingRequest
   /** Absent: the status alone tells (dispatch/judge.ts). */

@@ -107,12 +107,17 @@ export function subdomainIndex (cookieDomain: string): number {
   return cookieDomain.split('.').filter(label => label !== '').length - 1
 }
 
+/** Meta's form of a value that is not in a cookie yet, or was never one. */
+export function formatFbValue (index: number, createdAtMs: number, payload: string): string {
+  return `fb.${index}.${createdAtMs}.${payload}`
+}
+
 /** `_fbc` for a click: the time of the click, and the fbclid as it stood in the address. */
 export function makeFbc (cookieDomain: string, clickedAtMs: number, fbclid: string): string {
-  return `fb.${subdomainIndex(cookieDomain)}.${clickedAtMs}.${fbclid}`
+  return formatFbValue(subdomainIndex(cookieDomain), clickedAtMs, fbclid)
 }
 
 /** `_fbp` for a browser; `random` is a whole number of up to 18 digits. */
 export function makeFbp (cookieDomain: string, createdAtMs: number, random: bigint): string {
-  return `fb.${subdomainIndex(cookieDomain)}.${createdAtMs}.${random}`
+  return formatFbValue(subdomainIndex(cookieDomain), createdAtMs, String(random))
 }

@@ -1,0 +1,42 @@
+// Meta: the Conversions API, by the reference's §1–§5. One value; everything it uses is pure.
+import { defineDestination } from '../../destination.ts'
+import { events } from './events.ts'
+import { judge } from './judge.ts'
+import { map } from './map.ts'
+import { normalize } from './normalize.ts'
+import { payload } from './payload.ts'
+import { settings } from './settings.ts'
+
+/** Meta names no limit of bytes (meta.md §8); a request of this size is still read within its time-out. */
+const maxBytes = 2_000_000
+/** Tells Meta which software sent the events: fewer than 23 characters, at least 2 letters (meta.md §1.2). */
+const partnerAgent = 'postern'
+
+export default defineDestination({
+  type: 'meta',
+  title: 'Meta Conversions API',
+  settings,
+  payload,
+  purpose: 'advertising',
+  endpoint: 'https://graph.facebook.com',
+  limits: {
+    events: 1000,
+    bytes: maxBytes,
+    maxAgeDays: event => event.action_source === 'physical_store' ? 62 : 7
+  },
+  rate: {},
+  lingerMs: 0,
+  dedupes: { windowHours: 48 },
+  events,
+  customEvents: true,
+  auth: { kind: 'header', name: 'authorization', value: ({ access_token: token }) => `Bearer ${token}` },
+  normalize,
+  map,
+  request: (payloads, { pixel_id: pixelId, api_version: version, test_event_code: testCode }, endpoint, isTest) => ({
+    method: 'POST',
+    url: `${endpoint.replace(/\/+$/, '')}/${version}/${encodeURIComponent(pixelId)}/events`,
+    headers: { 'content-type': 'application/json' },
+    body: { data: payloads, test_event_code: isTest ? testCode : undefined, partner_agent: partnerAgent }
+  }),
+  judge
+})

@@ -1,0 +1,125 @@
+// `user_data`: everything Meta may match a person by, hashed where Meta wants hashes; what is unusable is left out.
+import type { MapWarning, OutgoingEvent, PersonField } from '../../destination.ts'
+import { readCountry } from '../../person/country.ts'
+import { readGivenHash } from '../../person/hashing.ts'
+import { readPublicIp } from '../../person/public_ip.ts'
+import { fbcOf, fbpOf } from './browser_ids.ts'
+import { normalize } from './normalize.ts'
+import type { MetaUserData } from './payload.ts'
+import type { MetaSettings } from './settings.ts'
+
+/** A value and where it stood in the event; `isHash` when the sender says that it is hashed already. */
+interface Given { value: string | undefined, path: string, isHash?: boolean }
+
+/**
+ * What is known of the person. A value that cannot be normalised is left out with a warning: the event goes without.
+ * `external_id` is the owner's `user_id`, as the page gives it to the pixel. Our own visitor id is not sent: the pixel
+ * cannot know it, and beside an `fbp` Meta prefers `external_id` (meta.md §4), so the two copies would look like two
+ * persons.
+ */
+export function userDataOf (event: OutgoingEvent, settings: MetaSettings, warnings: MapWarning[]): MetaUserData {
+  const { user_data: person = {}, client = {} } = event
+  const address = person.address ?? {}
+  const country = address.country ?? undefined
+  const known = country === undefined ? undefined : readCountry(country) ?? undefined
+  const phoneCountry = known ?? event.defaults.country ?? event.country
+  const hashes = (field: PersonField, given: Given[], of?: string) =>
+    hashAll(field, given, of, settings, event.received_at_ms, warnings)
+  return {
+    em: hashes('email', [...listed(person.email, 'email'), ...listed(person.sha256_email_address,
+      'sha256_email_address')]),
+    ph: hashes('phone', [...listed(person.phone_number, 'phone_number'), ...listed(person.sha256_phone_number,
+      'sha256_phone_number')], phoneCountry),
+    fn: hashes('first_name', [inAddress(address.first_name, 'first_name'),
+      inAddress(address.sha256_first_name, 'sha256_first_name')]),
+    ln: hashes('last_name', [inAddress(address.last_name, 'last_name'),
+      inAddress(address.sha256_last_name, 'sha256_last_name')]),
+    ge: hashes('gender', [{ value: person.gender, path: 'user_data.gender' }]),
+    db: hashes('birth_date', [{ value: person.birth_date, path: 'user_data.birth_date' }]),
+    ct: hashes('city', [inAddress(address.city, 'city')]),
+    st: hashes('region', [inAddress(address.region, 'region')], known),
+    zp: hashes('postal_code', [inAddress(address.postal_code, 'postal_code')], known),
+    country: hashes('country', [inAddress(country, 'country')]),
+    external_id: hashes('external_id', [{ value: event.user_id, path: 'user_id' }]),
+    client_ip_address: ipOf(client.ip, warnings),
+    client_user_agent: userAgentOf(event, warnings),
+    fbc: fbcOf(event, warnings),
+    fbp: fbpOf(event, warnings),
+    lead_id: metaLeadIdOf(event, warnings)
+  }
+}
+
+const listed = (values: string[] | undefined, key: string): Given[] => (values ?? []).map((value, index) =>
+  ({ value, path: `user_data.${key}.${index}`, isHash: key.startsWith('sha256_') }))
+
+const inAddress = (value: string | undefined, key: string): Given =>
+  ({ value, path: `user_data.address.${key}`, isHash: key.startsWith('sha256_') })
+
+/** The hashes of all usable values, without repetitions; undefined when there is none (an empty list is refused). */
+function hashAll (
+  field: PersonField, given: Given[], country: string | undefined, settings: MetaSettings, nowMs: number,
+  warnings: MapWarning[]
+): string[] | undefined {
+  const found = new Set<string>()
+  for (const { value, path, isHash } of given) {
+    if (value === undefined) continue
+    const { sha256, also = [], why } = isHash === true
+      ? { sha256: readGivenHash(value), why: 'not_a_hash' }
+      : normalize(field, value, country, nowMs)
+    if (sha256 === null) {
+      warnings.push({ path, code: why ?? 'unusable' })
+      continue
+    }
+    const further = also.flatMap(spelling => spelling.sha256 ?? [])
+    for (const hash of field === 'city' ? spellingsOf(sha256, further, settings) : [sha256, ...further]) found.add(hash)
+  }
+  return found.size === 0 ? undefined : [...found]
+}
+
+/** A city in other letters: the documented spelling, the pixel's, or both, as the owner chose. */
+function spellingsOf (documented: string, ofPixel: string[], { city_spelling: choice }: MetaSettings): string[] {
+  switch (choice) {
+    case 'documented': return [documented]
+    case 'pixel': return ofPixel.length > 0 ? ofPixel : [documented]
+    case 'both': return [documented, ...ofPixel]
+  }
+}
+
+function ipOf (given: string | undefined, warnings: MapWarning[]): string | undefined {
+  if (given === undefined) return undefined
+  const ip = readPublicIp(given)
+  if (ip === null) warnings.push({ path: 'client.ip', code: 'not_a_public_address' })
+  return ip ?? undefined
+}
+
+/** Documented as required for the website, though Meta takes events without (meta.md §1.4): a warning, no refusal. */
+function userAgentOf (event: OutgoingEvent, warnings: MapWarning[]): string | undefined {
+  const userAgent = event.client?.user_agent?.trim()
+  if (userAgent !== undefined && userAgent.length > 1) return userAgent
+  if (event.action_source === 'website') warnings.push({ path: 'client.user_agent', code: 'missing' })
+  return undefined
+}
+
+/**
+ * The id of a lead that was given on Meta's own form, from the parameter `meta_lead_id` (not our `lead_id`): 15 to 17
+ * digits, in exports behind `l:` (meta.md §1.4, §1.6). An invalid one would refuse the event.
+ */
+export function metaLeadIdOf (event: Pick<OutgoingEvent, 'params'>, warnings: MapWarning[]): string | undefined {
+  const given = event.params?.meta_lead_id
+  if (given === undefined) return undefined
+  const digits = typeof given === 'string' ? /^\s*(?:l:)?(\d{15,17})\s*$/.exec(given)?.[1] : undefined
+  if (digits !== undefined) return digits
+  if (typeof given === 'number' && Number.isSafeInteger(given) && given >= 1e14) return String(given)
+  warnings.push({ path: 'params.meta_lead_id', code: 'not_a_meta_lead_id' })
+  return undefined
+}
+
+const insufficient = [
+  ['ct', 'country', 'st', 'zp', 'ge', 'client_user_agent'], ['db', 'client_user_agent'], ['fn', 'ge'], ['ln', 'ge']
+]
+
+/** Whether Meta accepts these keys as enough to look for a person: else it answers 100/2804050 (meta.md §1.4). */
+export function isIdentifying (userData: MetaUserData): boolean {
+  const keys = Object.entries(userData).flatMap(([key, value]) => value === undefined ? [] : [key])
+  return !insufficient.some(set => keys.every(key => set.includes(key)))
+}
