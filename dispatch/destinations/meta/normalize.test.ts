@@ -167,6 +167,6 @@ test('passes a hash on in lower case and never hashes it again', t => {
   t.same(normalize('external_id', hash), already)
   t.match(normalize('email', `${hash}${hash}`), { sha256: null, why: 'not_an_email' }, 'the pattern is anchored')
   t.match(normalize('external_id', `x${hash}`), { normalized: `x${hash}` })
-  t.match(normalize('email', 'd41d8cd98f00b204e9800998ecf8427e'), { sha256: null, why: 'not_an_email' }, 'MD5 is no hash')
+  t.match(normalize('email', 'd41d8cd98f00b204e9800998ecf8427e'), { why: 'not_an_email' }, 'MD5 is no hash')
   t.end()
 })

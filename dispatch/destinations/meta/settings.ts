@@ -54,8 +54,8 @@ export const settings = Type.Object({
   }),
   city_spelling: Type.Enum(['both', 'documented', 'pixel'], {
     default: 'both',
-    description: 'How a city with other letters than a–z is hashed: as Meta documents it (münchen), as its pixel does ' +
-      '(mnchen), or both: Meta takes a list.'
+    description: 'How a city with letters beyond a–z is hashed: as documented (münchen), as the pixel does (mnchen), ' +
+      'or both, because Meta takes a list.'
   })
 }, { additionalProperties: false })
 export type MetaSettings = Static<typeof settings>
