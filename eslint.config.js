@@ -3,7 +3,7 @@ import neostandard from 'neostandard'
 import tseslint from 'typescript-eslint'
 
 export default [
-  { ignores: ['node_modules/', '.runtime*/', '.tap/', 'dist/', 'data/', 'gateway/browser/s.js'] },
+  { ignores: ['node_modules/', '.runtime*/', '.tap/', 'dist/', 'data/', 'gateway/browser/dist/'] },
   ...neostandard({ ts: true }),
   {
     rules: {
