@@ -108,6 +108,8 @@ export interface Destination<S = unknown, P = unknown> {
   events: Readonly<Record<string, string>>
   customEvents: boolean
   auth: Auth<S>
+  /** The setting without which test events would count as real ones: `mode: test` is refused while it is unset. */
+  testNeeds?: string
   /**
    * `country` (code or name) is the region of a phone number without a country code; `nowMs` (Unix milliseconds), where
    * given, makes a birth date after it impossible.

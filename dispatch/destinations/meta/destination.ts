@@ -32,11 +32,16 @@ export default defineDestination({
   auth: { kind: 'header', name: 'authorization', value: ({ access_token: token }) => `Bearer ${token}` },
   normalize,
   map,
-  request: (payloads, { pixel_id: pixelId, api_version: version, test_event_code: testCode }, endpoint, isTest) => ({
-    method: 'POST',
-    url: `${endpoint.replace(/\/+$/, '')}/${version}/${encodeURIComponent(pixelId)}/events`,
-    headers: { 'content-type': 'application/json' },
-    body: { data: payloads, test_event_code: isTest ? testCode : undefined, partner_agent: partnerAgent }
-  }),
+  testNeeds: 'test_event_code',
+  request (payloads, { pixel_id: pixelId, api_version: version, test_event_code: testCode }, endpoint, isTest) {
+    // Meta counts a test event without the code like any other: better none than that.
+    if (isTest && testCode === undefined) throw new Error('a test event needs test_event_code')
+    return {
+      method: 'POST',
+      url: `${endpoint.replace(/\/+$/, '')}/${version}/${pixelId}/events`,
+      headers: { 'content-type': 'application/json' },
+      body: { data: payloads, test_event_code: isTest ? testCode : undefined, partner_agent: partnerAgent }
+    }
+  },
   judge
 })

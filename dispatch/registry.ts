@@ -1,0 +1,14 @@
+// The networks Postern can send to. A further one is its folder under destinations/ and one line here.
+import type { Destination } from './destination.ts'
+import meta from './destinations/meta/destination.ts'
+
+export const destinations: readonly Destination[] = [
+  meta
+]
+
+const byType = new Map(destinations.map(destination => [destination.type, destination]))
+
+/** The destination of a type (`meta`); undefined if there is no such type. */
+export function destinationOf (type: string): Destination | undefined {
+  return byType.get(type)
+}
