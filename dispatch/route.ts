@@ -1,0 +1,172 @@
+// Routes stored events: which destinations each is meant for, and when it may be sent. Claims batches beside any number
+// of other routers; one transaction writes deliveries and jobs and takes the batch off the list.
+import { isDataError, isOutage, withTransaction, type PoolClient } from '../config/postgres.ts'
+import { isWanted, levelOf } from '../schema/event_names.ts'
+import type { Trust } from '../schema/event.ts'
+import { trusts } from '../schema/event.ts'
+import type { WaitingReason } from '../schema/outcome.ts'
+import type { Deps } from './deps.ts'
+import { describeError } from './deps.ts'
+import { enqueuePlan, planJobs } from './schedule.ts'
+import { insertDeliveries, type NewDelivery } from './store.ts'
+import { targetLabel, type Target } from './target.ts'
+
+/** The clear columns of an event, all its parts so far taken together. */
+export interface RoutedEvent {
+  seq: number
+  day: string
+  site: string
+  eventName: string
+  receivedAtMs: number
+  isSigned: boolean
+  hasContact: boolean
+  /** By its most trusted part, as mergeParts() judges it. */
+  isBot: boolean
+}
+
+/** How long a conversion from a browser waits for what completes it, in milliseconds (design.md, "Counted once"). */
+export function settleForMs (event: Pick<RoutedEvent, 'eventName' | 'isSigned' | 'hasContact'>): number {
+  if (event.isSigned || event.hasContact || levelOf(event.eventName) !== 'conversions') return 0
+  return event.eventName === 'purchase' ? 60_000 : 20_000
+}
+
+/** Decides one event at one target: no delivery at all when the target does not want events of its level. */
+export function routeEvent (
+  event: RoutedEvent, target: Target, isPaused: boolean, nowMs: number
+): NewDelivery | null {
+  if (!isWanted(event.eventName, target.events)) return null
+  const delivery = { seq: event.seq, day: event.day, targetId: target.id, isTest: target.mode === 'test' }
+  if (event.isBot) return { ...delivery, state: 'skipped', reason: 'bot', dueAtMs: nowMs }
+  const settledAtMs = event.receivedAtMs + settleForMs(event)
+  const lingerMs = target.destination.lingerMs
+  const dueAtMs = Math.max(settledAtMs, nowMs + lingerMs)
+  let reason: WaitingReason = 'new'
+  if (isPaused) reason = 'destination_paused'
+  else if (settledAtMs > nowMs) reason = 'settling'
+  else if (lingerMs > 0) reason = 'lingering'
+  return { ...delivery, state: 'waiting', reason, dueAtMs }
+}
+
+interface Batch { id: number, attempts: number, event_seqs: number[], days: string[], now_ms: number }
+
+const batchesAtOnce = 20
+/** From then on a batch is routed event by event. */
+const patience = 3
+
+/** Routes what is there; true when there may be more at once. Throws when Postgres cannot serve. */
+export async function routeOnce (deps: Deps): Promise<boolean> {
+  let claimed: Batch[] = []
+  try {
+    return await withTransaction(deps.pool, async tx => {
+      claimed = await claimBatches(tx)
+      const [first] = claimed
+      if (first === undefined) return false
+      const days = claimed.flatMap(batch => batch.days)
+      const seqs = claimed.flatMap(batch => batch.event_seqs)
+      if (first.attempts >= patience) await routeOneByOne(tx, deps, seqs, days, first.now_ms)
+      else await routeEvents(tx, deps, seqs, days, first.now_ms)
+      await tx.query('DELETE FROM unrouted_batches WHERE id = ANY($1)', [claimed.map(batch => batch.id)])
+      deps.metrics.routedBatches.inc({ outcome: 'routed' }, claimed.length)
+      return true
+    })
+  } catch (error) {
+    if (isOutage(error) || claimed.length === 0) throw error
+    // The batches themselves are at fault: each is tried again alone, later, and in the end event by event.
+    await deps.pool.query(`UPDATE unrouted_batches SET attempts = attempts + 1,
+      retry_at = now() + make_interval(secs => attempts * 0.5) WHERE id = ANY($1)`, [claimed.map(batch => batch.id)])
+    deps.metrics.routedBatches.inc({ outcome: 'failed' }, claimed.length)
+    const batches = claimed.map(batch => batch.id)
+    deps.log.warn({ batches, error: describeError(error) }, 'batches could not be routed')
+    return true
+  }
+}
+
+/** Fresh batches together; a batch that failed before is claimed alone, and first: new ones must not outrun it. */
+async function claimBatches (tx: PoolClient): Promise<Batch[]> {
+  const { rows } = await tx.query<Batch>(`
+    SELECT id, attempts, event_seqs, days, (extract(epoch FROM now()) * 1000)::bigint AS now_ms
+    FROM unrouted_batches WHERE retry_at <= now() ORDER BY attempts DESC, id LIMIT $1
+    FOR UPDATE SKIP LOCKED`,
+  [batchesAtOnce])
+  return rows[0] !== undefined && rows[0].attempts > 0 ? rows.slice(0, 1) : rows
+}
+
+interface EventRow {
+  event_seq: number
+  day: string
+  site: string
+  event_name: string
+  received_ms: number
+  trust: Trust
+  has_contact: boolean
+  is_bot: boolean
+}
+
+async function routeEvents (
+  tx: PoolClient, deps: Deps, seqs: number[], days: string[], nowMs: number
+): Promise<void> {
+  const { rows } = await tx.query<EventRow>(`
+    SELECT event_seq, day, site, event_name, (extract(epoch FROM received_at) * 1000)::bigint AS received_ms,
+      trust::text AS trust, has_contact, is_bot
+    FROM events WHERE event_seq = ANY($1) AND day = ANY($2::date[]) ORDER BY event_seq, seq`,
+  [seqs, [...new Set(days)]])
+  const events = [...Map.groupBy(rows, row => row.event_seq).values()].map(readEvent)
+  const { rows: paused } = await tx.query<{ id: number }>('SELECT id FROM destinations WHERE paused_at IS NOT NULL')
+  const pausedIds = new Set(paused.map(row => row.id))
+
+  const deliveries = events.flatMap(event => deps.targets.ofSite(event.site).flatMap(target =>
+    routeEvent(event, target, pausedIds.has(target.id), nowMs) ?? []))
+  const sendable = deliveries.filter(({ state, reason }) => state === 'waiting' && reason !== 'destination_paused')
+  const plan = planJobs(sendable, nowMs, deps.timings.promiseMs)
+  const holds = new Map(sendable.map((delivery, index) => [delivery, plan.holdsMs[index] ?? 0]))
+  await insertDeliveries(tx, deliveries.map(delivery => ({ ...delivery, holdMs: holds.get(delivery) ?? 0 })))
+  await enqueuePlan(tx, deps.enqueue, plan.jobs, id => deps.targets.byId(id)?.destination.type ?? '')
+  for (const { state, reason, targetId } of deliveries) {
+    if (state === 'skipped') deps.metrics.deliveryOutcomes.inc({ destination: labelOf(deps, targetId), state, reason })
+  }
+}
+
+function labelOf (deps: Deps, targetId: number): string {
+  const target = deps.targets.byId(targetId)
+  return target === undefined ? 'removed' : targetLabel(target)
+}
+
+function readEvent (parts: EventRow[]): RoutedEvent {
+  const [first] = parts
+  if (first === undefined) throw new Error('an event has at least one part')
+  const top = parts.toSorted((a, b) => trusts.indexOf(a.trust) - trusts.indexOf(b.trust))[0] ?? first
+  return {
+    seq: first.event_seq,
+    day: first.day,
+    site: first.site,
+    eventName: first.event_name,
+    receivedAtMs: first.received_ms,
+    isSigned: top.trust === 'signed',
+    hasContact: parts.some(part => part.has_contact),
+    isBot: top.is_bot
+  }
+}
+
+/** Each event under its own savepoint; the culprit goes to failed_events, where a person finds it. */
+async function routeOneByOne (
+  tx: PoolClient, deps: Deps, seqs: number[], days: string[], nowMs: number
+): Promise<void> {
+  for (const [index, seq] of seqs.entries()) {
+    const day = days[index] ?? ''
+    await tx.query('SAVEPOINT one_event')
+    try {
+      await routeEvents(tx, deps, [seq], [day], nowMs)
+      await tx.query('RELEASE SAVEPOINT one_event')
+    } catch (error) {
+      if (isOutage(error)) throw error
+      await tx.query('ROLLBACK TO SAVEPOINT one_event')
+      const reason = isDataError(error) ? `data error ${describeError(error).code ?? ''}` : describeError(error).name
+      await tx.query(`
+        INSERT INTO failed_events (site, stage, reason, event_seq, receipt_id, sealed)
+        SELECT site, 'route', $3, event_seq, receipt_id, sealed FROM events
+        WHERE event_seq = $1 AND day = $2 AND seq = event_seq`, [seq, day, reason])
+      deps.metrics.ingestFailed.inc({ reason: 'route' })
+      deps.log.error({ event_seq: seq, error: describeError(error) }, 'an event could not be routed')
+    }
+  }
+}

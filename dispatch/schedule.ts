@@ -1,0 +1,91 @@
+// Turns deliveries that fall due into jobs. A job is a wake-up with a promise; the row in `deliveries` is the truth.
+import type { PoolClient } from '../config/postgres.ts'
+
+/** Work further away than this has no job: the promoter makes it when it comes near. */
+export const horizonMs = 15 * 60_000
+
+/** What a job of a destination's queue carries: ids only. */
+export interface SendJob {
+  kind: 'send'
+  target_id: number
+  day: string
+  event_seqs: number[]
+  /** The `hold_until` (Unix ms) that the rows were given with this job: it may act on them while they still have it. */
+  promised_ms: number
+  /** They were refused together, and are tried again together: half of the batch that held a culprit. */
+  is_isolation: boolean
+}
+
+/** Asks the network what became of an attempt that it had accepted. */
+export interface VerifyJob {
+  kind: 'verify'
+  target_id: number
+  day: string
+  attempt_id: number
+}
+
+export type Job = SendJob | VerifyJob
+
+/** Puts jobs into the queue of a destination type, inside the caller's transaction. config/queue.ts implements it. */
+export type Enqueue = (
+  tx: Pick<PoolClient, 'query'>, type: string, jobs: { data: Job, startAtMs: number, group: string }[]
+) => Promise<void>
+
+/** A delivery that is to be sent at a time. */
+export interface Due {
+  seq: number
+  day: string
+  targetId: number
+  dueAtMs: number
+  /** Deliveries that were refused together are scheduled apart from all others. */
+  isolation?: number
+}
+
+export interface Plan {
+  jobs: { data: SendJob, startAtMs: number }[]
+  /** `hold_until` per delivery, in the order given. */
+  holdsMs: number[]
+}
+
+const largestJob = 1000
+const bucketMs = 1000
+
+/**
+ * One job per destination, day and second, of up to 1,000 deliveries. Each delivery is promised to its job for
+ * `promiseMs` after it falls due; what the job has not begun by then, the promoter gives to another.
+ */
+export function planJobs (dues: readonly Due[], nowMs: number, promiseMs: number): Plan {
+  const open = new Map<string, SendJob>()
+  const jobs: Plan['jobs'] = []
+  const holdsMs = dues.map(due => {
+    if (due.dueAtMs > nowMs + horizonMs) return 0
+    const startAtMs = due.dueAtMs <= nowMs ? nowMs : Math.ceil(due.dueAtMs / bucketMs) * bucketMs
+    const key = `${due.targetId} ${due.day} ${startAtMs} ${due.isolation ?? ''}`
+    let job = open.get(key)
+    if (job === undefined || job.event_seqs.length >= largestJob) {
+      job = {
+        kind: 'send',
+        target_id: due.targetId,
+        day: due.day,
+        event_seqs: [],
+        promised_ms: startAtMs + promiseMs,
+        is_isolation: due.isolation !== undefined
+      }
+      open.set(key, job)
+      jobs.push({ data: job, startAtMs })
+    }
+    job.event_seqs.push(due.seq)
+    return job.promised_ms
+  })
+  return { jobs, holdsMs }
+}
+
+/** Puts planned jobs into the queues of their destinations' types. */
+export async function enqueuePlan (
+  tx: Pick<PoolClient, 'query'>, enqueue: Enqueue, jobs: Plan['jobs'], typeOf: (targetId: number) => string
+): Promise<void> {
+  const byType = Map.groupBy(jobs, job => typeOf(job.data.target_id))
+  for (const [type, ofType] of byType) {
+    await enqueue(tx, type, ofType.map(job => ({ ...job, group: String(job.data.target_id) })))
+  }
+}

@@ -1,0 +1,228 @@
+// THE FLOW, second half: a job's deliveries become requests, and what the network answers becomes their outcome.
+// load → decide → map → batch → intend → send → judge → settle
+import type { Outcome } from '../schema/outcome.ts'
+import { jsonBytes, pack, type Packable } from './batch.ts'
+import { decide, type Decision } from './decide.ts'
+import { describeError, type Deps } from './deps.ts'
+import type { Judgement } from './destination.ts'
+import { isolate, judge, outcomesOf, type Answer } from './judge.ts'
+import { load, type LoadedDelivery } from './load.ts'
+import { followOriginals } from './originals.ts'
+import { reportAttempt, reportSettlements } from './report.ts'
+import type { SendJob } from './schedule.ts'
+import { scrub } from './scrub.ts'
+import type { Credential } from './send.ts'
+import { resultOf, settlementOf, settlementOfDecision, type Settlement } from './settle.ts'
+import { intend, settleAttempt, settleUnsent, takeRate, type Claim } from './store.ts'
+import type { Target } from './target.ts'
+
+/** A delivery that goes, with the payload that its destination made of it. */
+type Ready = LoadedDelivery & Packable & { payload: unknown }
+
+/** Carries out one job. Throws only for outages and bugs; the promoter then gives the deliveries another job. */
+export async function deliver (job: SendJob, deps: Deps): Promise<void> {
+  const target = deps.targets.byId(job.target_id)
+  // Its deliveries are closed by the promoter, after a grace in which wrong settings can be mended.
+  if (target === undefined) return
+  const claim: Claim = { target, day: job.day, promisedMs: job.promised_ms }
+
+  const loaded = await load(job, target, deps)
+  if (loaded.isPaused) {
+    return await settleUnsent(deps, claim, loaded.deliveries.map(one => postpone(one, job, paused)))
+  }
+  const due = await followOriginals(deps, claim, loaded.deliveries)
+  const { ready, unsent } = decideAll(due, target, deps)
+  unsent.push(...loaded.unreadable.map(unreadable))
+  await settleUnsent(deps, claim, unsent)
+  reportSettlements(deps, target, unsent)
+
+  const batches = pack(ready, target.destination.limits, envelopeBytes(ready, target))
+  const startedMs = performance.now()
+  for (const [index, batch] of batches.entries()) {
+    const rest = batches.slice(index).flat()
+    if (performance.now() - startedMs > deps.timings.jobBudgetMs) {
+      return await settleUnsent(deps, claim, rest.map(one => postpone(one, job, { afterMs: 0, reason: 'new' })))
+    }
+    const passage = await askToSend(target, deps)
+    if ('afterMs' in passage) {
+      return await settleUnsent(deps, claim, rest.map(one => postpone(one, job, passage)))
+    }
+    const isPausedNow = await sendBatch(batch, claim, passage, deps)
+    if (isPausedNow) {
+      const left = batches.slice(index + 1).flat()
+      return await settleUnsent(deps, claim, left.map(one => postpone(one, job, paused)))
+    }
+  }
+}
+
+const unreadable = (seq: number): Settlement =>
+  ({ seq, state: 'rejected', reason: 'invalid_event', detail: 'the stored event cannot be opened' })
+
+/** Decides and maps each delivery by itself: one that breaks the mapping must not block the others. */
+function decideAll (
+  deliveries: readonly LoadedDelivery[], target: Target, deps: Deps
+): { ready: Ready[], unsent: Settlement[] } {
+  const ready: Ready[] = []
+  const unsent: Settlement[] = []
+  const nowMs = deps.now()
+  for (const delivery of deliveries) {
+    const decision = decideSafely(delivery, target, nowMs, deps)
+    if ('go' in decision) ready.push({ ...delivery, payload: decision.payload, bytes: decision.bytes })
+    else unsent.push(settlementOfDecision(decision, delivery.seq))
+  }
+  return { ready, unsent }
+}
+
+function decideSafely (delivery: LoadedDelivery, target: Target, nowMs: number, deps: Deps): Decision {
+  try {
+    return decide(delivery.candidate, target, nowMs)
+  } catch (error) {
+    const { type } = target.destination
+    deps.log.error({ event_seq: delivery.seq, type, error: describeError(error) }, 'mapping failed')
+    return { rejected: 'invalid_event', detail: `mapping failed: ${describeError(error).name}` }
+  }
+}
+
+/** What a request of this destination adds around its payloads. */
+function envelopeBytes (ready: readonly Ready[], target: Target): number {
+  const [first] = ready
+  if (first === undefined) return 0
+  try {
+    const { body } = target.destination.request([first.payload], target.settings, target.endpoint, first.isTest)
+    return Math.max(0, jsonBytes(body) - first.bytes)
+  } catch {
+    // A `request` that throws is judged where it is sent, event by event.
+    return 0
+  }
+}
+
+interface Wait { afterMs: number, reason: string, detail?: string, pauses?: string }
+
+const paused: Wait = { afterMs: 0, reason: 'destination_paused' }
+
+/** A delivery that is not sent now; one that was refused with others stays apart from those that were not. */
+function postpone (one: LoadedDelivery, job: SendJob, wait: Wait): Settlement {
+  const isRefused = one.isSuspect || job.is_isolation
+  const keepsReason = isRefused && wait.reason !== 'destination_paused'
+  return {
+    seq: one.seq,
+    state: 'waiting',
+    ...wait,
+    reason: keepsReason ? 'isolating' : wait.reason,
+    isolation: isRefused ? (job.is_isolation ? 0 : one.seq) : undefined
+  }
+}
+
+interface Passage { credential: Credential, isCached: boolean }
+
+/** The credential and the leave to send one request: of the token service, the circuit breaker and the rate. */
+async function askToSend (target: Target, deps: Deps): Promise<Passage | Wait> {
+  const authorization = await deps.tokens.authorize(target)
+  if ('pause' in authorization) {
+    return { ...paused, detail: authorization.pause, pauses: authorization.pause }
+  }
+  if ('retry' in authorization) {
+    const afterMs = (authorization.afterSeconds ?? 30) * 1000
+    return { afterMs, reason: 'network_error', detail: authorization.retry }
+  }
+  const nowMs = deps.now()
+  const leave = deps.breaker.ask(target.id, nowMs)
+  if (!leave.pass) return { afterMs: leave.untilMs - nowMs, reason: leave.reason }
+  const waitMs = await takeRate(deps.pool, target)
+  if (waitMs === null) return authorization
+  deps.breaker.release(target.id)
+  return { afterMs: waitMs, reason: 'rate_limited' }
+}
+
+/** One request: intend, send, judge, settle. True when its answer paused the destination. */
+async function sendBatch (batch: readonly Ready[], claim: Claim, passage: Passage, deps: Deps): Promise<boolean> {
+  const { target } = claim
+  const attempt = await intend(deps, claim, batch)
+  const going = batch.filter(one => attempt?.seqs.has(one.seq))
+  const [first] = going
+  if (attempt === null || first === undefined) {
+    deps.breaker.release(target.id)
+    return false
+  }
+  const payloads = going.map(one => one.payload)
+  const isTest = first.isTest || target.mode === 'test'
+  const { answer, judgement } = await exchange(payloads, isTest, target, passage, deps)
+  const nowMs = deps.now()
+  const outcomes = outcomesOf(judgement, payloads.length)
+  tellBreaker(target, answer, outcomes, nowMs, deps)
+
+  const settlements = settle(going, outcomes, target, nowMs, deps)
+  const isOurs = await settleAttempt(deps, claim, attempt.id, {
+    httpStatus: answer?.kind === 'response' ? answer.response.status : null,
+    durationMs: answer?.durationMs ?? 0,
+    result: resultOf(outcomes),
+    trace: traceOf(judgement),
+    said: saidOf(answer, judgement, outcomes)
+  }, settlements)
+  const trace = traceOf(judgement)
+  reportAttempt(deps, target, { attemptId: attempt.id, going, answer, outcomes, settlements, isOurs, trace })
+  return settlements.some(one => one.pauses !== undefined)
+}
+
+/** Sends and judges. A bug in a destination's `request` or `judge` is an outcome too: it must not send for ever. */
+async function exchange (
+  payloads: unknown[], isTest: boolean, target: Target, passage: Passage, deps: Deps
+): Promise<{ answer: Answer | null, judgement: Judgement }> {
+  const { destination } = target
+  let answer: Answer | null = null
+  try {
+    const request = destination.request(payloads, target.settings, target.endpoint, isTest)
+    answer = await deps.sender.send(request, passage.credential)
+    if (passage.isCached && answer.kind === 'response' && answer.response.status === 401) {
+      deps.tokens.forget(target)
+      return { answer, judgement: { all: { kind: 'retry', reason: 'network_error', detail: 'the token ended early' } } }
+    }
+    return { answer, judgement: judge(destination, answer, payloads, deps.now()) }
+  } catch (error) {
+    deps.log.error({ type: destination.type, error: describeError(error) }, 'a destination failed')
+    const detail = `${answer === null ? 'request' : 'judge'} failed: ${describeError(error).name}`
+    if (answer !== null) return { answer, judgement: { all: { kind: 'retry', reason: 'network_error', detail } } }
+    const all: Outcome = { kind: 'rejected', reason: 'invalid_event', detail }
+    return { answer, judgement: payloads.length > 1 ? { isolate: true, said: detail } : { all } }
+  }
+}
+
+function settle (
+  going: readonly Ready[], outcomes: Outcome[] | 'isolate', target: Target, nowMs: number, deps: Deps
+): Settlement[] {
+  if (outcomes === 'isolate') {
+    return isolate([...going]).flatMap((group, isolation) => group.map(one => (
+      { seq: one.seq, state: 'waiting', reason: 'isolating', refundsAttempt: true, isolation })))
+  }
+  return going.flatMap((one, index) => {
+    const outcome = outcomes[index]
+    if (outcome === undefined) return []
+    return settlementOf(outcome, { ...one, attempts: one.attempts + 1 }, target, nowMs, deps.random)
+  })
+}
+
+function tellBreaker (
+  target: Target, answer: Answer | null, outcomes: Outcome[] | 'isolate', nowMs: number, deps: Deps
+): void {
+  const retries = outcomes === 'isolate' ? [] : outcomes.filter(outcome => outcome.kind === 'retry')
+  const isDown = answer?.kind === 'failure' || retries.some(outcome => outcome.reason === 'network_error')
+  deps.breaker.report(target.id, isDown, nowMs)
+  for (const { reason, afterSeconds } of retries) {
+    if (reason === 'throttled') deps.breaker.slowDown(target.id, nowMs + Math.min(afterSeconds ?? 5, 3600) * 1000)
+  }
+}
+
+function traceOf (judgement: Judgement): string | null {
+  return judgement.trace === undefined ? null : judgement.trace.replace(/[^\x21-\x7e]/g, '').slice(0, 200)
+}
+
+const saidLength = 2000
+
+/** What the network said, if its judge or the outcome makes it worth keeping; without personal data. */
+function saidOf (answer: Answer | null, judgement: Judgement, outcomes: Outcome[] | 'isolate'): string | null {
+  if (judgement.said !== undefined) return scrub(judgement.said, saidLength)
+  if (outcomes !== 'isolate' && outcomes.every(({ kind }) => kind === 'delivered' || kind === 'accepted')) return null
+  if (answer?.kind !== 'response') return answer?.failure.code ?? null
+  const { body } = answer.response
+  return scrub(typeof body === 'string' ? body : JSON.stringify(body) ?? '', saidLength)
+}

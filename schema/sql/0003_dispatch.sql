@@ -1,0 +1,66 @@
+-- Up Migration
+
+-- What a destination may still send under its rate: a bucket of tokens that fills up with time. Shared by all workers.
+CREATE TABLE rate_budgets (
+  destination_id smallint NOT NULL,
+  per text NOT NULL,                  -- minute | day
+  tokens double precision NOT NULL,
+  filled_at timestamptz NOT NULL,
+  PRIMARY KEY (destination_id, per)
+);
+
+-- Takes one token; the result is null when it was granted, else the time at which one will be there.
+CREATE FUNCTION take_rate_token (p_destination smallint, p_per text, capacity double precision,
+  per_second double precision) RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+  left_tokens double precision;
+  at timestamptz := clock_timestamp();
+BEGIN
+  INSERT INTO rate_budgets (destination_id, per, tokens, filled_at) VALUES (p_destination, p_per, capacity, at)
+    ON CONFLICT DO NOTHING;
+  SELECT least(capacity, b.tokens + per_second * greatest(0, extract(epoch FROM at - b.filled_at))) INTO left_tokens
+    FROM rate_budgets b WHERE b.destination_id = p_destination AND b.per = p_per FOR UPDATE;
+  IF left_tokens < 1 THEN
+    RETURN at + make_interval(secs => (1 - left_tokens) / per_second);
+  END IF;
+  UPDATE rate_budgets b SET tokens = left_tokens - 1, filled_at = at WHERE b.destination_id = p_destination AND b.per = p_per;
+  RETURN NULL;
+END $$;
+
+-- Finds the rows whose address and user agent are to be forgotten, late parts of old days included.
+CREATE INDEX events_client ON events (received_at) WHERE sealed_client IS NOT NULL;
+-- Keys lie in the order of their days: a few kilobytes tell where the old ones are.
+CREATE INDEX event_keys_day ON event_keys USING brin (day) WITH (pages_per_range = 32);
+CREATE INDEX failed_events_failed_at ON failed_events (failed_at);
+
+-- As before, but a day whose rows already lie in the DEFAULT partition keeps them there instead of failing the rest.
+CREATE OR REPLACE FUNCTION ensure_partitions (from_day date, days integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  parent text;
+  first date;
+  made integer := 0;
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext('postern.ensure_partitions'));
+  FOREACH parent IN ARRAY ARRAY['events', 'deliveries', 'attempts', 'subjects'] LOOP
+    EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I DEFAULT', parent || '_default', parent);
+    FOR offset_days IN 0 .. days - 1 LOOP
+      first := from_day + offset_days;
+      IF to_regclass(parent || to_char(first, '_YYYYMMDD')) IS NULL THEN
+        BEGIN
+          EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
+            parent || to_char(first, '_YYYYMMDD'), parent, first, first + 1);
+          made := made + 1;
+        EXCEPTION WHEN check_violation THEN
+          RAISE WARNING 'rows of % lie in %_default; they stay there', first, parent;
+        END;
+      END IF;
+    END LOOP;
+  END LOOP;
+  RETURN made;
+END $$;
+
+-- Down Migration
+
+DROP INDEX failed_events_failed_at, event_keys_day, events_client;
+DROP FUNCTION take_rate_token;
+DROP TABLE rate_budgets;
