@@ -46,8 +46,8 @@ test('every page says DEMO more than once, and runs no inline script', async t =
 
 test('the site has its files and nothing beside them', async t => {
   const site = await start(t)
-  const script = /^text\/javascript/
-  const files = { 'style.css': /^text\/css/, 'site.js': script, 'pixel.js': script, 'tag.js': script, 'icon.svg': /svg/ }
+  const code = /^text\/javascript/
+  const files = { 'style.css': /^text\/css/, 'site.js': code, 'pixel.js': code, 'tag.js': code, 'icon.svg': /svg/ }
   for (const [name, type] of Object.entries(files)) {
     const response = await site.get(`/${name}`)
     t.equal(response.status, 200)
@@ -99,7 +99,8 @@ test('the shop makes an order, and a made-up order number is none', async t => {
   const next = bought.headers.get('location') ?? ''
   t.equal(bought.status, 303)
   t.match(next, /^\/shop\/thanks\?order=D-[0-9a-f]{8}$/)
-  t.match((await site.page(next)).replaceAll('&quot;', '"'), /data-order="{"transaction_id":"D-[0-9a-f]{8}","value":149.9,/)
+  const page = (await site.page(next)).replaceAll('&quot;', '"')
+  t.match(page, /data-order="{"transaction_id":"D-[0-9a-f]{8}","value":149.9,/)
   t.equal((await site.get('/shop/thanks?order=<b>')).status, 303)
 })
 
