@@ -27,8 +27,9 @@ export function preview (
       ? decide(candidate, live, nowMs)
       : { skipped: 'role_not_meant', detail: `the setting events is ${live.events}` })
   const going = decisions.flatMap((decision, index) => 'go' in decision ? [{ decision, index }] : [])
+  const alone = { day: '', isTest: false, resendOf: null, isSuspect: !isBatched }
   const packable = going.map(({ decision, index }) =>
-    ({ index, payload: decision.payload, day: '', bytes: decision.bytes, resendOf: null, isSuspect: !isBatched }))
+    ({ ...alone, index, payload: decision.payload, bytes: decision.bytes }))
   const requests = new Map<number, OutgoingRequest>()
   for (const batch of pack(packable, live.destination.limits, envelopeBytes)) {
     const [first] = batch
