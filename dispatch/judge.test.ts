@@ -118,8 +118,8 @@ test('packing', t => {
 test('jobs of what falls due', t => {
   const due = (seq: number, dueAtMs: number, more = {}) => ({ seq, day: 'd1', targetId: 1, dueAtMs, ...more })
   const plan = planJobs([due(1, now - 5), due(2, now), due(3, now + 1200), due(4, now + 1900),
-    due(5, now + 16 * 60_000),
-    due(6, now, { targetId: 2 }), due(7, now, { day: 'd2' }), due(8, now, { isolation: 0 })], now, 1000)
+    due(5, now + 16 * 60_000), due(6, now, { targetId: 2 }), due(7, now, { day: 'd2' }),
+    due(8, now, { isolation: 0 })], now, 1000)
   t.same(plan.jobs.map(({ data, startAtMs }) => [data.event_seqs, startAtMs - now, data.promised_ms - now]), [
     [[1, 2], 0, 1000], [[3, 4], 2000, 3000], [[6], 0, 1000], [[7], 0, 1000], [[8], 0, 1000]
   ])

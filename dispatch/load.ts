@@ -1,11 +1,11 @@
 // Reads what a job is about: its deliveries, their events with all parts opened and merged, and the visitor's touches.
-import type { EventData, MergedEvent, Part, Trust } from '../schema/event.ts'
+import type { MergedEvent, Part } from '../schema/event.ts'
 import type { Touch } from '../schema/lead.ts'
 import { mergeParts } from '../schema/merge.ts'
-import { fromPlaintexts } from '../schema/sealing.ts'
 import type { Queryable } from '../config/postgres.ts'
 import type { Candidate } from './decide.ts'
 import type { Deps } from './deps.ts'
+import { readPart, readParts, type PartRow } from './parts.ts'
 import type { SendJob } from './schedule.ts'
 import type { Target } from './target.ts'
 
@@ -42,23 +42,6 @@ interface DeliveryRow {
   first_started_ms: number | null
   newest_ended: boolean | null
   part_seqs: Record<string, number[]> | null
-}
-
-/** A row of `events`. */
-interface PartRow {
-  event_seq: number
-  seq: number
-  receipt_id: string
-  site: string
-  trust: Trust
-  event_name: string
-  event_id: string
-  received_ms: number
-  occurred_ms: number
-  lead_id: string | null
-  visitor: Buffer | null
-  sealed: Buffer | null
-  sealed_client: Buffer | null
 }
 
 /** Loads a job. Deliveries that are not (or no longer) the job's own are left out. */
@@ -125,17 +108,6 @@ async function readDeliveries (pool: Queryable, job: SendJob): Promise<DeliveryR
   return rows.map(row => row.attempt_id === null ? { ...row, newest_ended: null } : row)
 }
 
-async function readParts (pool: Queryable, seqs: number[], day: string): Promise<PartRow[]> {
-  if (seqs.length === 0) return []
-  const { rows } = await pool.query<PartRow>(`
-    SELECT e.event_seq, e.seq, e.receipt_id, e.site, e.trust::text AS trust, e.event_name, e.event_id, e.visitor,
-      e.sealed, e.sealed_client, (extract(epoch FROM e.received_at) * 1000)::bigint AS received_ms,
-      (extract(epoch FROM e.occurred_at) * 1000)::bigint AS occurred_ms, l.lead_id
-    FROM events e LEFT JOIN leads l ON e.is_lead AND l.site = e.site AND l.event_seq = e.event_seq
-    WHERE e.event_seq = ANY($1) AND e.day = $2 ORDER BY e.event_seq, e.seq`, [seqs, day])
-  return rows
-}
-
 /** A landing is timed by our clock, an event by the browser's. */
 const clockSlackMs = 60_000
 
@@ -199,32 +171,6 @@ function readCandidate (
     isErased,
     firstSentAtMs: delivery.first_started_ms,
     isAnswerLost: delivery.newest_ended === false
-  }
-}
-
-function readPart (row: PartRow, deps: Pick<Deps, 'keys'>): Part | null {
-  let data: EventData = {}
-  if (row.sealed !== null) {
-    try {
-      data = fromPlaintexts({
-        data: deps.keys.open(row.site, row.sealed).toString('utf8'),
-        client: row.sealed_client === null ? null : deps.keys.open(row.site, row.sealed_client).toString('utf8')
-      })
-    } catch (error) {
-      if (error instanceof Error && error.name === 'KeyError') return null
-      throw error
-    }
-  }
-  return {
-    receipt_id: row.receipt_id,
-    site: row.site,
-    trust: row.trust,
-    event_name: row.event_name,
-    event_id: row.event_id,
-    received_at_ms: row.received_ms,
-    occurred_at_ms: row.occurred_ms,
-    lead_id: row.lead_id ?? undefined,
-    data
   }
 }
 

@@ -1,0 +1,88 @@
+// Starts the dispatch half: router, promoter, partitions, and a worker on the queue of each destination type.
+import { isOutage } from '../config/postgres.ts'
+import { describeError, type Deps } from './deps.ts'
+import { startLoop } from './loop.ts'
+import { keepPartitions, type Retention } from './partitions.ts'
+import { promoteOnce } from './promoter.ts'
+import { routeOnce } from './route.ts'
+import type { Job } from './schedule.ts'
+import { targetLabel } from './target.ts'
+import { verify } from './verify.ts'
+import { deliver } from './worker.ts'
+
+/** Subscribes to the jobs of a destination type. config/queue.ts implements it. */
+export type Work = (type: string, options: WorkOptions, handle: (job: Job) => Promise<void>) => Promise<void>
+
+export interface WorkOptions {
+  /** Jobs of the type at once in this process. */
+  concurrency: number
+  /** Of these, jobs of one destination: a slow account leaves room for the others. */
+  perDestination: number
+}
+
+export interface Dispatcher {
+  /** A batch was committed: route it now. */
+  wake: () => void
+  /** Stops routing and promoting, and lets the rounds under way finish. The queue is stopped by its owner. */
+  stop: () => Promise<void>
+}
+
+const perDestination = 4
+const hourMs = 3_600_000
+
+/** Starts everything; resolves when the workers are subscribed. */
+export async function startDispatcher (deps: Deps, work: Work, retention?: Retention): Promise<Dispatcher> {
+  const onError = (what: string) => (error: unknown) => {
+    const values = { error: describeError(error) }
+    if (isOutage(error)) deps.log.warn(values, `${what}: postgres does not answer`)
+    else deps.log.error(values, `${what} failed`)
+  }
+
+  const byType = Map.groupBy(deps.targets.all, target => target.destination.type)
+  for (const [type, targets] of byType) {
+    const options = { concurrency: Math.min(targets.length * perDestination, 16), perDestination }
+    await work(type, options, async job => {
+      try {
+        await (job.kind === 'verify' ? verify(job, deps) : deliver(job, deps))
+      } catch (error) {
+        // Nothing is lost: what was promised to this job, the promoter gives to another.
+        onError('a job')(error)
+      }
+    })
+  }
+
+  const { routeBusyMs, routeIdleMs, sweepMs } = deps.timings
+  const router = startLoop({
+    run: async () => await routeOnce(deps), busyMs: routeBusyMs, idleMs: routeIdleMs, onError: onError('routing')
+  })
+  const promoter = startLoop({
+    run: async () => {
+      const isBusy = await promoteOnce(deps)
+      for (const target of deps.targets.all) {
+        deps.metrics.breakerState.set({ destination: targetLabel(target) }, deps.breaker.isOpen(target.id) ? 1 : 0)
+      }
+      return isBusy
+    },
+    busyMs: routeBusyMs,
+    idleMs: sweepMs,
+    onError: onError('promoting')
+  })
+  const partitions = startLoop({
+    run: async () => {
+      const upkeep = await keepPartitions(deps, new Date(deps.now()).toISOString().slice(0, 10), retention)
+      if (upkeep !== null) deps.log.info(upkeep, 'upkeep')
+      return false
+    },
+    busyMs: hourMs,
+    idleMs: hourMs,
+    onError: onError('upkeep'),
+    errorMs: 60_000
+  })
+
+  return {
+    wake: () => router.wake(),
+    async stop () {
+      await Promise.all([router.stop(), promoter.stop(), partitions.stop()])
+    }
+  }
+}
