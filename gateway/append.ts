@@ -1,0 +1,118 @@
+// Writes a batch of arrivals to Postgres in one statement: sealed payloads and clear columns for append_parts().
+import { createHash } from 'node:crypto'
+import type { Keys } from '../config/keys.ts'
+import type { Pool } from '../config/postgres.ts'
+import { eventKey, toPlaintexts, transactionClaim } from '../schema/sealing.ts'
+import { subjectsOf } from '../schema/subject.ts'
+import { hasContact, type Arrival, type Receipt } from './arrival.ts'
+
+/** One arrival as columns; sealed, so that nothing personal waits in memory longer than it must. */
+export interface Row {
+  site: string
+  receiptId: string
+  receivedAt: Date
+  occurredAt: Date
+  eventName: string
+  eventId: string
+  digest: Buffer
+  claim: Buffer | null
+  trust: string
+  hasContact: boolean
+  isBot: boolean
+  visitor: Buffer | null
+  sealed: Buffer
+  sealedClient: Buffer | null
+  touch: { digest: Buffer, at: Date, sealed: Buffer } | null
+  lead: { id: string, sealed: Buffer, flag: string | null, otherEventId: string, otherDigest: Buffer } | null
+  subjects: Buffer[]
+  bytes: number
+}
+
+/** The repeated landing of a visitor is one touch: what it is, without when. */
+function touchDigest (touch: NonNullable<Arrival['touch']>): Buffer {
+  const clicks = Object.entries(touch.click_ids ?? {}).map(([param, { value }]) => `${param}=${value}`).sort()
+  const campaign = Object.entries(touch.campaign ?? {}).map(([field, value]) => `${field}=${value}`).sort()
+  return createHash('sha256').update(JSON.stringify([clicks, campaign])).digest().subarray(0, 16)
+}
+
+/** Seals an arrival. `country` is the site's, for phone numbers without a prefix. */
+export function toRow (arrival: Arrival, keys: Keys, country?: string): Row {
+  const { part, lead, touch } = arrival
+  const seal = (text: string) => keys.seal(part.site, Buffer.from(text))
+  const { data, client } = toPlaintexts(part.data)
+  const sealed = seal(data)
+  const visitorId = part.data.visitor_id
+  return {
+    site: part.site,
+    receiptId: part.receipt_id,
+    receivedAt: new Date(part.received_at_ms),
+    occurredAt: new Date(part.occurred_at_ms),
+    eventName: part.event_name,
+    eventId: part.event_id,
+    digest: eventKey(part.event_name, part.event_id),
+    claim: transactionClaim(part.event_name, part.data.transaction_id),
+    trust: part.trust,
+    hasContact: hasContact(part.data),
+    isBot: part.data.bot !== undefined,
+    visitor: visitorId === undefined ? null : keys.blindIndex(part.site, 'visitor', visitorId),
+    sealed,
+    sealedClient: client === null ? null : seal(client),
+    touch: touch === undefined
+      ? null
+      : { digest: touchDigest(touch), at: new Date(touch.seen_at_ms), sealed: seal(JSON.stringify(touch)) },
+    lead: lead === undefined || part.lead_id === undefined
+      ? null
+      : {
+          id: part.lead_id,
+          sealed: seal(JSON.stringify(lead.data)),
+          flag: lead.flag ?? null,
+          otherEventId: lead.otherEventId,
+          otherDigest: eventKey(part.event_name, lead.otherEventId)
+        },
+    subjects: subjectsOf(part.data.user_data, country).map(({ kind, value }) => keys.blindIndex(part.site, kind, value)),
+    bytes: sealed.length + 300
+  }
+}
+
+const columnTypes = ['text', 'uuid', 'timestamptz', 'timestamptz', 'text', 'text', 'bytea', 'bytea', 'trust', 'boolean',
+  'boolean', 'bytea', 'bytea', 'bytea', 'bytea', 'timestamptz', 'bytea', 'text', 'bytea', 'text', 'text', 'bytea', 'integer',
+  'bytea']
+const appendStatement = {
+  name: 'append_parts',
+  text: 'SELECT ord, status, kept_event_id, is_new_event FROM append_parts(' +
+    columnTypes.map((type, index) => `$${index + 1}::${type}[]`).join(', ') + ')'
+}
+
+function toColumns (rows: readonly Row[]): unknown[][] {
+  const column = (pick: (row: Row) => unknown) => rows.map(pick)
+  return [
+    column(row => row.site), column(row => row.receiptId), column(row => row.receivedAt), column(row => row.occurredAt),
+    column(row => row.eventName), column(row => row.eventId), column(row => row.digest), column(row => row.claim),
+    column(row => row.trust), column(row => row.hasContact), column(row => row.isBot), column(row => row.visitor),
+    column(row => row.sealed), column(row => row.sealedClient),
+    column(row => row.touch?.digest ?? null), column(row => row.touch?.at ?? null), column(row => row.touch?.sealed ?? null),
+    column(row => row.lead?.id ?? null), column(row => row.lead?.sealed ?? null), column(row => row.lead?.flag ?? null),
+    column(row => row.lead?.otherEventId ?? null), column(row => row.lead?.otherDigest ?? null),
+    rows.flatMap((row, index) => row.subjects.map(() => index + 1)), rows.flatMap(row => row.subjects)
+  ]
+}
+
+interface Appended { ord: number, status: Receipt['status'], kept_event_id: string, is_new_event: boolean }
+
+/** Stores rows in one transaction of one statement; receipts in the same order. Rejects as `pg` does. */
+export async function appendRows (pool: Pool, rows: readonly Row[]): Promise<Receipt[]> {
+  const { rows: appended } = await pool.query<Appended>({ ...appendStatement, values: toColumns(rows) })
+  const byOrd = new Map(appended.map(one => [one.ord, one]))
+  return rows.map((_, index) => {
+    const one = byOrd.get(index + 1)
+    if (one === undefined) throw new Error('append_parts() gave no answer for an arrival')
+    return { status: one.status, eventId: one.kept_event_id, isNewEvent: one.is_new_event }
+  })
+}
+
+/** Keeps a row that Postgres refused, sealed as it was, for a person to look at. `reason`: the SQLSTATE. */
+export async function setAside (pool: Pool, row: Row, reason: string): Promise<void> {
+  await pool.query(
+    'INSERT INTO failed_events (site, stage, reason, receipt_id, sealed) VALUES ($1, $2, $3, $4, $5)',
+    [row.site, 'append', reason, row.receiptId, row.lead?.sealed ?? row.sealed])
+}

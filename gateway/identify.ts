@@ -1,0 +1,57 @@
+// Gives an event its visitor and Meta's browser cookies, and the answer its Set-Cookie lines: only as far as consent goes.
+import type { Storable } from '../schema/consent.ts'
+import type { EventData } from '../schema/event.ts'
+import { storedChoice } from './gather.ts'
+import type { Draft } from './read.ts'
+import type { Deps, Incoming } from './receive.ts'
+import { makeMetaCookies, makeVisitorId, metaCookieLine, verifyVisitor, visitorCookie } from './visitor.ts'
+
+export interface Identified {
+  data: EventData
+  /** Set-Cookie lines by cookie name. */
+  setCookies: Map<string, string>
+}
+
+/**
+ * Without consent for any id: nothing at all. A signed sender names its visitor itself and takes no cookies. A browser is
+ * who its signed cookie says; without one it becomes a new visitor, if the answer can tell it so.
+ */
+export function identify (
+  data: EventData, draft: Draft, may: Storable, incoming: Incoming, nowMs: number, deps: Deps
+): Identified {
+  const setCookies = new Map<string, string>()
+  if (!may.visitor) return { data, setCookies }
+  if (incoming.trust === 'signed') return { data: { ...data, visitor_id: draft.visitor.visitorId }, setCookies }
+
+  const { site, jar, scope } = incoming
+  const { keys, firstSeenMs } = deps
+  const facts = {
+    cookieName: site.cookies.visitor,
+    jar,
+    scope,
+    nowMs,
+    consentDays: site.consentDays,
+    grantedAtMs: (storedChoice(incoming, nowMs)?.chosenAtSeconds ?? nowMs / 1000) * 1000
+  }
+  const verified = verifyVisitor(facts, keys)
+  if (!incoming.takesCookies) {
+    return { data: verified === undefined ? data : { ...data, visitor_id: verified, visitor_verified: true }, setCookies }
+  }
+  const seed = draft.pageSeed ?? incoming.seed
+  const visitorId = verified ?? makeVisitorId(seed, scope, keys)
+  if (verified === undefined) setCookies.set(site.cookies.visitor, visitorCookie(visitorId, facts, keys))
+
+  const isFirstHit = verified === undefined
+  const made = makeMetaCookies({ data, storable: may, isFirstHit, seed, scope, nowMs, firstSeenMs }, keys)
+  for (const [name, value] of Object.entries(made)) setCookies.set(name, metaCookieLine(name, value, scope, nowMs))
+  const cookies = { ...made, ...data.cookies }
+  return {
+    data: {
+      ...data,
+      visitor_id: visitorId,
+      visitor_verified: verified === undefined ? undefined : true,
+      cookies: Object.keys(cookies).length === 0 ? undefined : cookies
+    },
+    setCookies
+  }
+}

@@ -1,0 +1,60 @@
+// What the operator learns of the gateway's work: one wide log line per accepted arrival, and counters. No personal data.
+import type { Metrics } from '../config/metrics.ts'
+import type { EffectiveConsent } from '../schema/consent.ts'
+import { consentCookieKeys } from '../schema/consent_cookie.ts'
+import type { Answer } from './receive.ts'
+
+/** What this half counts. */
+export type GatewayMetrics = Pick<Metrics, 'httpRequests' | 'httpSeconds' | 'ingestReceived' | 'ingestStored' |
+  'ingestDuplicate' | 'ingestRejected' | 'ingestFailed' | 'ingestAckSeconds' | 'ingestShed'>
+
+/** What this half logs with: pino, or a list in tests. */
+export interface GatewayLog {
+  info: (fields: object, message: string) => void
+  warn: (fields: object, message: string) => void
+  error: (fields: object, message: string) => void
+}
+
+/** The effective consent in four marks, in the order of the consent cookie: `1` granted, `0` denied. */
+function shortConsent (consent: EffectiveConsent): string {
+  return consentCookieKeys.map(key => consent[key] === 'granted' ? '1' : '0').join('')
+}
+
+export type Kind = 'event' | 'signed_event' | 'lead'
+
+/** Writes down what became of one request's posts. */
+export function recordAnswers (
+  answers: readonly Answer[], request: { site: string, kind: Kind, bytes: number, ackMs: number },
+  log: GatewayLog, metrics: GatewayMetrics
+): void {
+  const { site, kind, bytes } = request
+  const ackMs = Math.round(request.ackMs * 10) / 10
+  for (const answer of answers) {
+    metrics.ingestReceived.inc({ site, kind })
+    if ('error' in answer) {
+      metrics.ingestRejected.inc({ reason: answer.error.code })
+      continue
+    }
+    const { receipt, arrival, consent, warnings } = answer
+    const counter = receipt.status === 'stored' ? metrics.ingestStored : metrics.ingestDuplicate
+    counter.inc({ site })
+    metrics.ingestAckSeconds.observe({ path: 'postgres' }, request.ackMs / 1000)
+    log.info({
+      site,
+      kind,
+      event_name: arrival.part.event_name,
+      event_id: receipt.eventId,
+      lead_id: arrival.part.lead_id,
+      receipt_id: arrival.part.receipt_id,
+      status: receipt.status,
+      trust: arrival.part.trust,
+      consent: shortConsent(consent),
+      consent_because: consent.because,
+      bot: arrival.part.data.bot,
+      flag: arrival.lead?.flag,
+      bytes,
+      ack_ms: ackMs,
+      warnings: warnings.length
+    }, 'accepted')
+  }
+}

@@ -1,0 +1,198 @@
+// The gateway's HTTP server: one public port for scripts, forms and servers. Knows routes and limits, not what events are.
+import { randomBytes, randomUUID, randomInt } from 'node:crypto'
+import type { AddressInfo, Socket } from 'node:net'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import rateLimit from '@fastify/rate-limit'
+import type { Keys } from '../config/keys.ts'
+import type { IngestLog } from './arrival.ts'
+import { rememberFirst } from './bounded.ts'
+import { addCollectRoutes } from './collect.ts'
+import { allowOrigin, answerPreflight } from './door.ts'
+import { siteOf, type Gateway } from './gateway.ts'
+import type { GatewayLog, GatewayMetrics } from './journal.ts'
+import { base32 } from './lead_id.ts'
+import { addLeadRoute, apologise, leadRoute } from './leads.ts'
+import { handleErrors, Refusal, sendRefusal, toRefusal } from './refusal.ts'
+import { addScriptRoute } from './script.ts'
+import { openSites, type GatewaySite } from './site.ts'
+
+export interface GatewayDeps {
+  sites: readonly GatewaySite[]
+  /** Addresses and networks of the proxies whose X-Forwarded-* headers are believed. */
+  trustProxy: readonly string[]
+  keys: Keys
+  log: IngestLog
+  logger: GatewayLog
+  metrics: GatewayMetrics
+  /** The browser script with its placeholder: gateway/browser/dist/s.js. */
+  script: string
+  /** Whether arrivals can be stored now. */
+  isReady: () => Promise<boolean>
+  now?: () => number
+  limits?: Partial<Limits>
+}
+
+export interface Limits {
+  /** Requests per address (IPv6: per /64) and minute. */
+  eventsPerMinute: number
+  leadsPerMinute: number
+}
+
+const defaultLimits: Limits = { eventsPerMinute: 600, leadsPerMinute: 30 }
+
+/** What each path takes; anything else on it is 405. */
+const methods: Record<string, string> = {
+  '/v1/e': 'POST, OPTIONS', '/v1/events': 'POST', [leadRoute]: 'POST, OPTIONS', '/s.js': 'GET, HEAD', '/livez': 'GET, HEAD', '/readyz': 'GET, HEAD'
+}
+
+/** Builds the server without listening. Closing it waits for the answers that are owed, and for the ingest log. */
+export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger: false,
+    // Coercion would turn `event_id: null` into '' and `value: null` into 0; ours is in coerce.ts.
+    ajv: { customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false } },
+    trustProxy: deps.trustProxy.length === 0 ? false : [...deps.trustProxy],
+    requestIdHeader: false,
+    bodyLimit: 64 * 1024,
+    requestTimeout: 15_000,
+    keepAliveTimeout: 65_000,
+    http: { headersTimeout: 10_000, maxHeaderSize: 16 * 1024 },
+    routerOptions: { maxParamLength: 100 },
+    forceCloseConnections: 'idle',
+    // Ours says so in the same words as every other refusal, and when to come back.
+    return503OnClosing: false,
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, _request, reply) => { sendRefusal(reply, toRefusal(error)) }
+  })
+  await app.register(rateLimit, { global: false })
+  const gateway = openGateway(app, deps)
+
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
+  addGuards(app, deps)
+  handleErrors(app, ({ route, error }) => {
+    const { name, stack } = error instanceof Error ? error : { name: 'unknown', stack: undefined }
+    // Frames only: the message may quote what was posted.
+    deps.logger.error({ route, error: name, frames: stack?.split('\n').filter(line => /^\s+at /.test(line)).slice(0, 8) }, 'request failed')
+  }, apologise)
+  addCollectRoutes(app, gateway)
+  addLeadRoute(app, gateway)
+  addScriptRoute(app, deps.script)
+  addPreflight(app)
+  addHealth(app, deps)
+  app.setNotFoundHandler((request, reply) => {
+    const allow = methods[request.url.split('?', 1)[0] ?? '']
+    if (allow === undefined || request.site === null) throw new Refusal('not_found', 'there is nothing at this address')
+    reply.header('allow', allow)
+    throw new Refusal('method_not_allowed', `this address takes ${allow}`)
+  })
+  app.addHook('onClose', async () => { await deps.log.close() })
+  return app
+}
+
+function openGateway (app: FastifyInstance, deps: GatewayDeps): Gateway {
+  const limits = { ...defaultLimits, ...deps.limits }
+  const counted = { timeWindow: 60_000, ipv6Subnet: 64 }
+  const countEvents = app.createRateLimit({ ...counted, max: limits.eventsPerMinute })
+  const countLeads = app.createRateLimit({ ...counted, max: limits.leadsPerMinute })
+  return {
+    log: deps.log,
+    keys: deps.keys,
+    logger: deps.logger,
+    metrics: deps.metrics,
+    now: deps.now ?? Date.now,
+    newId: () => `e${base32(randomBytes(16))}`,
+    newReceiptId: randomUUID,
+    newRandom: () => `${randomInt(1e8, 1e9)}${randomInt(1e8, 1e9)}`,
+    firstSeenMs: rememberFirst(20_000),
+    refuseOverLimit: async request => {
+      const count = await countEvents(request)
+      if (count.isAllowed || !count.isExceeded) return
+      deps.metrics.ingestShed.inc({ reason: 'too_many' })
+      throw new Refusal('too_many', 'too many requests from this address', { retryAfterSeconds: Math.max(1, count.ttlInSeconds) })
+    },
+    isLeadOverLimit: async request => {
+      const count = await countLeads(request)
+      return !count.isAllowed && count.isExceeded
+    }
+  }
+}
+
+/** Everything that happens to every request: the site of its host, CORS, headers, counting; and 503 while closing. */
+function addGuards (app: FastifyInstance, deps: GatewayDeps): void {
+  const findSite = openSites(deps.sites)
+  let isClosing = false
+  app.decorateRequest('site', null)
+  app.addHook('preClose', async () => { isClosing = true })
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+    request.site = findSite(request.host) ?? null
+    const route = request.routeOptions.url
+    if (route === '/livez' || route === '/readyz') {
+      if (request.site !== null) throw new Refusal('not_found', 'there is nothing at this address')
+      return
+    }
+    if (request.site === null) throw new Refusal('unknown_site', 'this host is no site of this gateway')
+    if (route === '/v1/e' || route === leadRoute) allowOrigin(request, reply, request.site)
+    if (isClosing) {
+      reply.header('connection', 'close')
+      throw new Refusal('unavailable', 'the gateway is restarting', { retryAfterSeconds: 5 })
+    }
+    if (request.method === 'POST') refuseEncoding(request)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'none'
+    deps.metrics.httpRequests.inc({ route, code: String(reply.statusCode) })
+    deps.metrics.httpSeconds.observe({ route }, reply.elapsedTime / 1000)
+    if (reply.statusCode === 503) deps.metrics.ingestShed.inc({ reason: 'unavailable' })
+  })
+}
+
+/** A compressed body is a bomb or a mistake: browsers never compress what they post. */
+function refuseEncoding (request: FastifyRequest): void {
+  const encoding = request.headers['content-encoding']
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    throw new Refusal('unsupported_media_type', 'bodies are taken without content encoding')
+  }
+}
+
+function addPreflight (app: FastifyInstance): void {
+  for (const path of ['/v1/e', leadRoute]) {
+    app.options(path, async (request, reply) => {
+      answerPreflight(request, reply, siteOf(request))
+      return await reply.status(204).send()
+    })
+  }
+}
+
+/** For load balancers that reach the public port by address; a site's own paths stay its own. */
+function addHealth (app: FastifyInstance, deps: GatewayDeps): void {
+  app.get('/livez', async () => ({ status: 'alive' }))
+  app.get('/readyz', async (_request, reply) => {
+    if (await deps.isReady()) return { status: 'ready' }
+    return await reply.status(503).header('retry-after', '5').send({ status: 'not_ready' })
+  })
+}
+
+/** What never became a request: written to the socket by hand, in the same words. */
+function answerBrokenRequest (error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy(error)
+    return
+  }
+  const [status, code, text] = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    ? [408, 'timeout', 'Request Timeout']
+    : error.code === 'HPE_HEADER_OVERFLOW'
+      ? [431, 'headers_too_large', 'Request Header Fields Too Large']
+      : [400, 'malformed_body', 'Bad Request']
+  const body = JSON.stringify({ error: { code, message: 'the request cannot be read' } })
+  socket.end(`HTTP/1.1 ${status} ${text}\r\nContent-Type: application/json; charset=utf-8\r\n` +
+    `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`)
+}
+
+/** Listens; resolves with the address as a URL. */
+export async function listen (app: FastifyInstance, host: string, port: number): Promise<string> {
+  await app.listen({ host, port })
+  const address = app.server.address() as AddressInfo
+  return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
+}
