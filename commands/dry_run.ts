@@ -2,9 +2,9 @@
 import { parseArgs } from 'node:util'
 import { preview, type Preview } from '../dispatch/preview.ts'
 import { destinations } from '../dispatch/registry.ts'
-import type { Target } from '../dispatch/target.ts'
+import type { SiteRules, Target } from '../dispatch/target.ts'
 import { readDryRunEvent, type DryRunEvent } from './dry_run_event.ts'
-import { chooseTargets, forDryRun } from './dry_run_targets.ts'
+import { chooseTargets, forDryRun, unnamedSite } from './dry_run_targets.ts'
 import { endQuietly, lineError, parseLine, readLines, writeLines, type Line, type LineError } from './ndjson.ts'
 
 const usage = `usage: postern dry-run [options] < events.ndjson
@@ -30,7 +30,7 @@ interface Entry { line: number, event: DryRunEvent }
 export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
   const options = readOptions(argv)
   if ('exitCode' in options) return options.exitCode
-  const { targets } = options
+  const { targets, site } = options
   endQuietly(process.stdout)
   let exitCode = 0
   let chunk: (Entry | LineError)[] = []
@@ -41,14 +41,14 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
     return await writeLines(process.stdout, answers)
   }
   for await (const line of readLines(process.stdin)) {
-    chunk.push(readEntry(line, targets[0]?.site.name ?? '', Date.now()))
+    chunk.push(readEntry(line, site, Date.now()))
     if (chunk.length === chunkLines && !await answer()) return exitCode
   }
   await answer()
   return exitCode
 }
 
-interface Options { targets: Target[], isBatched: boolean }
+interface Options { targets: Target[], site: SiteRules, isBatched: boolean }
 
 function readOptions (argv: string[]): Options | { exitCode: number } {
   try {
@@ -70,7 +70,8 @@ function readOptions (argv: string[]): Options | { exitCode: number } {
     const chosen = chooseTargets([], values.destination ?? [])
     if ('unknown' in chosen) return refuse(`there is no destination "${chosen.unknown}"`)
     const usesSiteConsent = values['site-consent'] === true
-    return { targets: chosen.map(target => forDryRun(target, usesSiteConsent)), isBatched: values.batch === true }
+    const targets = chosen.map(target => forDryRun(target, usesSiteConsent))
+    return { targets, site: targets[0]?.site ?? unnamedSite, isBatched: values.batch === true }
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     return refuse(error.message)
@@ -82,7 +83,7 @@ function refuse (why: string): { exitCode: number } {
   return { exitCode: 2 }
 }
 
-function readEntry (line: Line, site: string, nowMs: number): Entry | LineError {
+function readEntry (line: Line, site: SiteRules, nowMs: number): Entry | LineError {
   const parsed = parseLine(line)
   if ('error' in parsed) return parsed
   const event = readDryRunEvent(parsed.object, site, `dry-run-${line.number}`, nowMs)

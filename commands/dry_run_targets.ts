@@ -5,7 +5,7 @@ import { destinationOf, destinations } from '../dispatch/registry.ts'
 import type { Destination } from '../dispatch/destination.ts'
 
 /** The site of a dry-run without settings. */
-const unnamedSite: SiteRules = {
+export const unnamedSite: SiteRules = {
   name: 'site',
   consent: { consent: 'opt_in', gpc: 'drop', optOutCountries: [] },
   defaults: {},

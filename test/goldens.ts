@@ -5,10 +5,19 @@ import { Value } from 'typebox/value'
 import { readDryRunEvent, type DryRunEvent } from '../commands/dry_run_event.ts'
 import type { Destination } from '../dispatch/destination.ts'
 import { maskSecrets, preview } from '../dispatch/preview.ts'
-import type { Target } from '../dispatch/target.ts'
+import type { SiteRules, Target } from '../dispatch/target.ts'
 
 const root = join(import.meta.dirname, '..')
 const examplesFolder = join(root, 'schema', 'examples')
+
+/** The site of the goldens. What an example leaves unsaid of consent is granted, as in dry-run. */
+const site: SiteRules = {
+  name: 'main',
+  consent: { consent: 'opt_out', gpc: 'drop', optOutCountries: [] },
+  defaults: { country: 'DE', currency: 'EUR', lead_value: 50 },
+  queryKeys: [],
+  sensitivePaths: []
+}
 
 export interface Example { name: string, body: Record<string, unknown>, event: DryRunEvent }
 
@@ -31,7 +40,7 @@ export function readExamples (): Example[] {
   return readdirSync(examplesFolder).filter(file => file.endsWith('.json')).toSorted().map(file => {
     const name = file.slice(0, -'.json'.length)
     const body = readJson<Record<string, unknown>>(join(examplesFolder, file))
-    const event = readDryRunEvent(body, 'main', `e-${name}`, 0)
+    const event = readDryRunEvent(body, site, `e-${name}`, 0)
     if ('error' in event) throw new Error(`schema/examples/${file}: ${event.error.message}`)
     return { name, body, event }
   })
@@ -45,13 +54,7 @@ export function goldenTarget (destination: Destination, isMasked: boolean): Targ
   return {
     id: 0,
     name: destination.type,
-    site: {
-      name: 'main',
-      consent: { consent: 'opt_out', gpc: 'drop', optOutCountries: [] },
-      defaults: { country: 'DE', currency: 'EUR', lead_value: 50 },
-      queryKeys: [],
-      sensitivePaths: []
-    },
+    site,
     destination,
     settings: isMasked ? maskSecrets(destination, settings) : Value.Default(destination.settings, { ...settings }),
     mode: 'live',
