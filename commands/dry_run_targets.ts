@@ -34,7 +34,7 @@ export function chooseTargets (
 ): Target[] | { unknown: string } {
   if (named.length === 0) return configured.length > 0 ? [...configured] : destinations.map(placeholderTarget)
   const chosen = new Set<Target>()
-  for (const name of named) {
+  for (const name of new Set(named)) {
     const byName = configured.filter(target => target.name === name)
     const byType = configured.filter(target => target.destination.type === name)
     const destination = destinationOf(name)

@@ -123,8 +123,8 @@ registerHooks({
 })
 
 async function loadWith (number: number): Promise<Destination> {
-/** Loads the destination anew under `?fault=N`, with that fault in its source. */
-  return module.default
+  const module: unknown = await import(`../dispatch/destinations/meta/destination.ts?fault=${number}`)
+  return (module as { default: Destination }).default
 }
 
 interface Request { url: string, headers: Record<string, string>, body: { data: unknown[] } }
