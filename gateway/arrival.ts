@@ -29,8 +29,8 @@ export class Unavailable extends Error {
 }
 
 /**
- * The door to durable storage. A receipt means committed. Rejects with Unavailable when nothing can be promised: then no
- * arrival may have been lost or stored without the sender learning that it must come again.
+ * The door to durable storage. A receipt means committed. Rejects with Unavailable when nothing can be promised: then
+ * no arrival may have been lost or stored without the sender learning that it must come again.
  */
 export interface IngestLog {
   /** Stores arrivals of one request; receipts in the same order. */

@@ -13,8 +13,8 @@ const mostEntries = 1000
 const unreadable = (message: string): BodyResult => ({ error: { code: 'malformed_body', message } })
 
 /**
- * Whether JSON is nested deeper than we read. Counted on the bytes, because JSON.parse() of a megabyte of brackets holds
- * up every other request (reliability-and-security.md T10).
+ * Whether JSON is nested deeper than we read. Counted on the bytes, because JSON.parse() of a megabyte of brackets
+ * holds up every other request (reliability-and-security.md T10).
  */
 function isTooDeep (bytes: Buffer): boolean {
   let depth = 0

@@ -61,8 +61,8 @@ function isSameSite (one: string | undefined, other: string | undefined): boolea
 }
 
 /**
- * All click ids of an event: those of the page's address before those of the body, of the page before it on the same site,
- * and of the cookies. A cookie that holds the same id knows when it was first seen.
+ * All click ids of an event: those of the page's address before those of the body, of the page before it on the same
+ * site, and of the cookies. A cookie that holds the same id knows when it was first seen.
  */
 export function collectClickIds (data: EventData, seenAtMs: number): Record<string, ClickId> | undefined {
   const ofCookies = idsOfCookies(data.cookies ?? {}, seenAtMs)

@@ -14,8 +14,8 @@ const oldestSignedMs = Date.UTC(2000, 0, 1)
 const isoTime = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|[+-]\d\d(:?\d\d)?))?$/i
 
 /**
- * A point in time, in Unix milliseconds: a number (or its text) in seconds, milliseconds, microseconds or nanoseconds by
- * its magnitude, or ISO 8601 with an offset. Without an offset nobody knows when it was.
+ * A point in time, in Unix milliseconds: a number (or its text) in seconds, milliseconds, microseconds or nanoseconds
+ * by its magnitude, or ISO 8601 with an offset. Without an offset nobody knows when it was.
  */
 export function readTime (given: unknown): Coerced<number> {
   if (given === null || given === undefined || given === '') return null

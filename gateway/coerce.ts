@@ -52,9 +52,10 @@ const money = /^(?<before>[^\d.,+-]*)(?<sign>[+-]?)(?<between>[^\d.,+-]*)(?<digi
 const unit = /^(\p{Sc}|\p{L}{1,3}\.?|\p{L}{1,2}\p{Sc})?$/u
 
 /**
- * A number as people and programs write amounts: `150`, `"150,00"`, `"€ 1.234,56"`, `"150.00 EUR"`, `"1'234.50"`, `"99,-"`.
- * One separator followed by exactly three digits (`"1.500"`) may be thousands or decimals: refused, for a guess would be
- * wrong by a factor of a thousand. Never 0 for what is not understood. `unit` is the currency that stood beside it.
+ * A number as people and programs write amounts: `150`, `"150,00"`, `"€ 1.234,56"`, `"150.00 EUR"`, `"1'234.50"`,
+ * `"99,-"`. One separator followed by exactly three digits (`"1.500"`) may be thousands or decimals: refused, for a
+ * guess would be wrong by a factor of a thousand. Never 0 for what is not understood. `unit` is the currency that stood
+ * beside it.
  */
 export function readAmount (given: unknown): Coerced<number> & { currency?: string } | null {
   if (given === null || given === undefined) return null

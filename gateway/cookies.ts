@@ -38,14 +38,14 @@ export function cookieScope (host: string, isHttps: boolean): CookieScope {
 }
 
 /**
- * A Set-Cookie line (RFC 6265 §4.1). `value` goes out as it is: an encoded click id would be another click id. Our grammars
- * let no separator into a value; one that has one all the same is a bug and throws.
+ * A Set-Cookie line (RFC 6265 §4.1). `value` goes out as it is: an encoded click id would be another click id. Our
+ * grammars let no separator into a value; one that has one all the same is a bug and throws.
  */
 export function setCookie (
   name: string, value: string, maxAgeSeconds: number, scope: CookieScope, isHttpOnly: boolean
 ): string {
   if (!/^[!#-+\--:<-[\]-~]*$/.test(value)) throw new Error(`the value of cookie ${name} holds a character that ends it`)
-  const attributes = [`${name}=${value}`, 'Path=/', `Max-Age=${Math.floor(maxAgeSeconds)}`]
+  const attributes = [`${name}=${value}`, 'Path=/', `Max-Age=${Math.round(maxAgeSeconds)}`]
   if (scope.domain !== undefined) attributes.push(`Domain=${scope.domain}`)
   if (isHttpOnly) attributes.push('HttpOnly')
   if (scope.secure) attributes.push('Secure')

@@ -31,9 +31,9 @@ function groupEntries (entries: readonly FormEntry[]): Map<string, unknown[]> {
 }
 
 /**
- * Sorts a form's entries. Names that start with `postern_` are ours: `postern_consent_<key>` (`postern_consent` answers all
- * four), `postern_click_<param>`, `postern_fbp` and `postern_fbc`, `postern_page`, `postern_next`, and `postern_<key of the
- * event>`. The last value of a name counts, because a hidden `denied` stands before its checkbox.
+ * Sorts a form's entries. Names that start with `postern_` are ours: `postern_consent_<key>` (`postern_consent` answers
+ * all four), `postern_click_<param>`, `postern_fbp` and `postern_fbc`, `postern_page`, `postern_next`, and
+ * `postern_<key of the event>`. The last value of a name counts, because a hidden `denied` stands before its checkbox.
  * A hidden field named like a click id (`gclid`) is one.
  */
 function sortForm (entries: readonly FormEntry[]): Sorted {
@@ -111,8 +111,8 @@ function nameByForm (event: Sorted['event'], formEvents: Readonly<Record<string,
 }
 
 /**
- * Reads a lead post. A readable body is always a lead: without a name it is a `generate_lead`, without any usable answer
- * it still says that somebody sent the form. `formEvents`: event names by form id or name.
+ * Reads a lead post. A readable body is always a lead: without a name it is a `generate_lead`, without any usable
+ * answer it still says that somebody sent the form. `formEvents`: event names by form id or name.
  */
 export function readLead (
   body: Body, context: ReadContext, formEvents: Readonly<Record<string, string>> = {}

@@ -11,7 +11,10 @@ import type { Incoming } from './receive.ts'
 
 const dayMs = 86_400_000
 
-/** What body and request say together. The body comes first; a signed sender's own request says nothing of the visitor. */
+/**
+ * What body and request say together. The body comes first; a signed sender's own request says nothing of the
+ * visitor.
+ */
 export function gather (draft: Draft, incoming: Incoming, nowMs: number): EventData {
   const isBrowser = incoming.trust !== 'signed'
   const data: EventData = { ...draft.data }

@@ -13,8 +13,8 @@ export interface Identified {
 }
 
 /**
- * Without consent for any id: nothing at all. A signed sender names its visitor itself and takes no cookies. A browser is
- * who its signed cookie says; without one it becomes a new visitor, if the answer can tell it so.
+ * Without consent for any id: nothing at all. A signed sender names its visitor itself and takes no cookies. A browser
+ * is who its signed cookie says; without one it becomes a new visitor, if the answer can tell it so.
  */
 export function identify (
   data: EventData, draft: Draft, may: Storable, incoming: Incoming, nowMs: number, deps: Deps

@@ -90,8 +90,8 @@ export function openIngestLog (options: IngestOptions): IngestLog {
   }
 
   /**
-   * Stores rows, once more with the same receipt ids after an outage, which may have hidden a commit: then the second try
-   * is recognised and answers what the first would have. Rows that Postgres refuses are found by halving.
+   * Stores rows, once more with the same receipt ids after an outage, which may have hidden a commit: then the second
+   * try is recognised and answers what the first would have. Rows that Postgres refuses are found by halving.
    */
   async function store (rows: Row[], isRetry = false): Promise<Receipt[]> {
     try {

@@ -22,9 +22,9 @@ export function isNavigation (request: FastifyRequest): boolean {
 }
 
 /**
- * Where the visitor goes next: `postern_next` if it is an http(s) address on exactly one of the site's redirect hosts, else
- * the site's thank_you. Undefined: our own page. Whatever a browser would read differently (backslashes, tabs, a user in
- * front of the host) is judged and sent as the URL parser understood it.
+ * Where the visitor goes next: `postern_next` if it is an http(s) address on exactly one of the site's redirect hosts,
+ * else the site's thank_you. Undefined: our own page. Whatever a browser would read differently (backslashes, tabs, a
+ * user in front of the host) is judged and sent as the URL parser understood it.
  */
 export function nextAddress (next: string | undefined, site: Site): string | undefined {
   const parsed = next === undefined ? null : URL.parse(next)

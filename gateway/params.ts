@@ -29,7 +29,9 @@ function joined (path: string, name: string): string {
   return path === '' ? safeName(name) : `${path}.${safeName(name)}`
 }
 
-/** A JSON value that can be stored: clean strings, finite numbers, bounded depth and size. Undefined: nothing is left. */
+/**
+ * A JSON value that can be stored: clean strings, finite numbers, bounded depth and size. Undefined: nothing is left.
+ */
 export function readParameter (given: unknown, path: string, warn: Warn, depth = 0): unknown {
   if (given === null || given === undefined) return undefined
   if (typeof given === 'string' || typeof given === 'boolean') {

@@ -15,8 +15,8 @@ function withoutClickIdsWithin (value: unknown): unknown {
 const strip = (address: string | undefined) => address === undefined ? undefined : withoutClickIds(address)
 
 /**
- * What may be stored of `data` (design.md, "What leaves"): without `adIds` no click id, no network's cookie and no address
- * with a click id in it; without `analyticsIds` no analytics cookie; without `visitor` no visitor.
+ * What may be stored of `data` (design.md, "What leaves"): without `adIds` no click id, no network's cookie and no
+ * address with a click id in it; without `analyticsIds` no analytics cookie; without `visitor` no visitor.
  */
 export function redact (data: EventData, storable: Storable): EventData {
   const cookies = Object.entries(data.cookies ?? {}).filter(([name, value]) => {

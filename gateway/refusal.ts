@@ -46,7 +46,9 @@ function retrySoon (): number {
 const codeByStatus = new Map<number, RefusalCode>([[400, 'malformed_body'], [408, 'timeout'], [413, 'too_large'],
   [415, 'unsupported_media_type'], [429, 'too_many'], [503, 'unavailable']])
 
-/** What an error of any origin means to the client. Only our own words go out: a message of ours, never of a library. */
+/**
+ * What an error of any origin means to the client. Only our own words go out: a message of ours, never of a library.
+ */
 export function toRefusal (error: unknown): Refusal {
   if (error instanceof Refusal) return error
   if (error instanceof Unavailable) {

@@ -30,8 +30,8 @@ export function isVisitorId (given: string): boolean {
 }
 
 /**
- * The visitor whose cookie verifies; of several cookies of one name, the first that does. The signature binds the cookie's
- * name and domain and the time of the grant, so a cookie cannot be moved or kept past its end.
+ * The visitor whose cookie verifies; of several cookies of one name, the first that does. The signature binds the
+ * cookie's name and domain and the time of the grant, so a cookie cannot be moved or kept past its end.
  */
 export function verifyVisitor (facts: VisitorFacts, keys: Keys): string | undefined {
   for (const value of facts.jar.get(facts.cookieName) ?? []) {
@@ -97,7 +97,10 @@ export function makeMetaCookies (facts: MetaCookieFacts, keys: Keys): Record<str
   return made
 }
 
-/** The Set-Cookie line of a value that makeMetaCookies() made, for what is left of its 90 days. The pixel must read it. */
+/**
+ * The Set-Cookie line of a value that makeMetaCookies() made, for what is left of its 90 days. The pixel must read
+ * it.
+ */
 export function metaCookieLine (name: string, value: string, scope: CookieScope, nowMs: number): string {
   const ageSeconds = Math.max(0, (nowMs - (parseFbValue(value)?.createdAtMs ?? nowMs)) / 1000)
   return setCookie(name, value, Math.max(0, metaCookieDays * daySeconds - ageSeconds), scope, false)

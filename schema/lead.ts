@@ -33,9 +33,10 @@ export type PersonKey = 'email' | 'phone_number' | 'first_name' | 'last_name' | 
   'region' | 'postal_code' | 'country' | 'birth_date' | 'gender' | 'sha256_email_address' | 'sha256_phone_number'
 
 /**
- * The names that forms give to known fields, in lower case without separators and accents (German umlauts as in `strasse`
- * and `gebdatum` are written out by most forms): English, German, French, Spanish, Italian, Dutch, Portuguese, Polish,
- * Swedish, Danish, Czech. gateway/forms.ts also removes brackets and a leading `your-`, `billing_` and the like.
+ * The names that forms give to known fields, in lower case without separators and accents (German umlauts as in
+ * `strasse` and `gebdatum` are written out by most forms): English, German, French, Spanish, Italian, Dutch,
+ * Portuguese, Polish, Swedish, Danish, Czech. gateway/forms.ts also removes brackets and a leading `your-`, `billing_`
+ * and the like.
  */
 export const formFieldNames: Readonly<Record<PersonKey, readonly string[]>> = {
   email: ['email', 'mail', 'emailaddress', 'mailaddress', 'emailadresse', 'mailadresse', 'emailadres', 'courriel',

@@ -12,8 +12,8 @@ export function subjectEmail (given: string): string | undefined {
 }
 
 /**
- * A phone number as it is looked up: E.164 where it is understood, with `country` for numbers without a prefix, else its
- * digits. Undefined when it has fewer than five.
+ * A phone number as it is looked up: E.164 where it is understood, with `country` for numbers without a prefix, else
+ * its digits. Undefined when it has fewer than five.
  */
 export function subjectPhone (given: string, country?: string): string | undefined {
   const parsed = parsePhoneNumberFromString(given, country?.toUpperCase() as CountryCode | undefined)
