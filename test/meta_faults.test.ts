@@ -92,7 +92,7 @@ const faults: Fault[] = [
   fault('items under our own key', `${meta}/custom_data.ts`, ['return {\n    id,', 'return {\n    item_id: id,']),
   fault('an e-mail address among the parameters', `${meta}/custom_data.ts`, [' && !anEmail.test(value)', '']),
   fault('the event at the wrong level', `${meta}/destination.ts`,
-    ['body: { data: payloads,', 'body: { data: [payloads],']),
+    ['data: payloads,', 'data: [payloads],']),
   fault('an unknown version', `${meta}/settings.ts`, ['default: \'v26.0\'', 'default: \'26\'']),
   fault('the token without its scheme', `${meta}/destination.ts`, ['=> `Bearer ${token}`', '=> token'])
 ]

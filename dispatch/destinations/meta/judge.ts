@@ -32,7 +32,9 @@ export function judge (response: NetworkResponse, payloads: readonly unknown[]):
     response.headers['x-fb-trace-id'] ?? response.headers['x-fb-request-id']
   if (error !== undefined) return { ...judgeError(error, response, payloads.length), trace, said: saidOf(error) }
   if (status === 200 && typeof body === 'object' && body !== null) {
-    return { ...judgeReceipt(answer, payloads.length), trace }
+    const judgement = judgeReceipt(answer, payloads.length)
+    // An expired version is served on as a newer one, and only this header says so (meta.md §1.1).
+    return { ...judgement, trace, said: judgement.said ?? response.headers['x-ad-api-version-warning'] }
   }
   return { ...judgeForeign(response, payloads.length), trace }
 }

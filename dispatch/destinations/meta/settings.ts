@@ -30,6 +30,11 @@ export const settings = Type.Object({
     secret: true,
     description: 'The dataset\'s access token from Events Manager → Settings → Conversions API.'
   }),
+  app_secret: Type.Optional(Type.String({
+    minLength: 1,
+    secret: true,
+    description: 'Only if your app demands proof of its secret with each call (App settings → Require app secret).'
+  })),
   api_version: Type.String({
     pattern: '^v\\d{2,3}\\.0$',
     default: 'v26.0',
