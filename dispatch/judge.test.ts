@@ -72,6 +72,10 @@ test('the retry schedule', t => {
 
 test('a judge that miscounts is not believed', t => {
   t.equal(outcomesOf({ isolate: true }, 2), 'isolate')
+  const spoilt = { kind: 'retry', reason: 'isolating' } as const
+  t.equal(outcomesOf({ all: spoilt }, 2), 'isolate')
+  t.equal(outcomesOf({ each: [spoilt, spoilt] }, 2), 'isolate', 'nobody named: an unknown culprit, not an endless loop')
+  t.match(outcomesOf({ each: [spoilt] }, 1), [{ kind: 'rejected' }])
   t.match(outcomesOf({ isolate: true, said: 'no' }, 1), [{ kind: 'rejected', reason: 'network_refused', detail: 'no' }])
   t.equal(outcomesOf({ all: { kind: 'delivered' } }, 3).length, 3)
   t.match(outcomesOf({ each: [{ kind: 'delivered' }] }, 2), [{ kind: 'retry' }, { kind: 'retry' }])
@@ -120,8 +124,8 @@ test('jobs of what falls due', t => {
   const plan = planJobs([due(1, now - 5), due(2, now), due(3, now + 1200), due(4, now + 1900),
     due(5, now + 16 * 60_000), due(6, now, { targetId: 2 }), due(7, now, { day: 'd2' }),
     due(8, now, { isolation: 0 })], now, 1000)
-  t.same(plan.jobs.map(({ data, startAtMs }) => [data.event_seqs, startAtMs - now, data.promised_ms - now]), [
-    [[1, 2], 0, 1000], [[3, 4], 2000, 3000], [[6], 0, 1000], [[7], 0, 1000], [[8], 0, 1000]
+  t.same(plan.jobs.map(({ data, startAtMs }) => [data.event_seqs, startAtMs, data.promised_ms - now]), [
+    [[1, 2], null, 1000], [[3, 4], now + 2000, 3000], [[6], null, 1000], [[7], null, 1000], [[8], null, 1000]
   ])
   t.same(plan.holdsMs.map(ms => ms === 0 ? 0 : ms - now), [1000, 1000, 3000, 3000, 0, 1000, 1000, 1000],
     'what is far off is promised to nobody')

@@ -60,6 +60,11 @@ export function outcomesOf (judgement: Judgement, payloadCount: number): Outcome
     if (payloadCount > 1) return 'isolate'
     return [{ kind: 'rejected', reason: 'network_refused', detail: judgement.said }]
   }
+  const given = 'all' in judgement ? [judgement.all] : judgement.each
+  // Sent again for another's fault, but no other is named: that is an unknown culprit.
+  if (given.length > 0 && given.every(one => one.kind === 'retry' && one.reason === 'isolating')) {
+    return outcomesOf({ isolate: true, said: judgement.said }, payloadCount)
+  }
   if ('all' in judgement) return new Array<Outcome>(payloadCount).fill(judgement.all)
   if (judgement.each.length === payloadCount) return judgement.each
   const detail = `the judge gave ${judgement.each.length} outcomes for ${payloadCount} events`

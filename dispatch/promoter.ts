@@ -54,7 +54,7 @@ async function promote (deps: Deps, target: Target): Promise<number> {
 /** Makes a verify job per attempt whose verdict is due. */
 async function askVerdicts (deps: Deps, target: Target): Promise<number> {
   return await withTransaction(deps.pool, async tx => {
-    const { rows } = await tx.query<{ attempt_id: number, day: string, now_ms: number }>(`
+    const { rows } = await tx.query<{ attempt_id: number, day: string }>(`
       WITH due AS (
         SELECT event_seq, day FROM deliveries
         WHERE destination_id = $1 AND state = 'accepted' AND verify_at <= now()
@@ -65,11 +65,11 @@ async function askVerdicts (deps: Deps, target: Target): Promise<number> {
         FROM due WHERE d.destination_id = $1 AND d.event_seq = due.event_seq AND d.day = due.day
         RETURNING d.attempt_id, d.day, d.verify_at
       )
-      SELECT DISTINCT attempt_id, day, (extract(epoch FROM now()) * 1000)::bigint AS now_ms FROM asked
+      SELECT DISTINCT attempt_id, day FROM asked
       WHERE verify_at IS NOT NULL AND attempt_id IS NOT NULL`, [target.id, roundSize, verdictsWithin, verifyAgain])
     const jobs = rows.map(row => {
       const data: VerifyJob = { kind: 'verify', target_id: target.id, day: row.day, attempt_id: row.attempt_id }
-      return { data, startAtMs: row.now_ms, group: String(target.id) }
+      return { data, startAtMs: null, group: String(target.id) }
     })
     if (jobs.length > 0) await deps.enqueue(tx, target.destination.type, jobs)
     return rows.length

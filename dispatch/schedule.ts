@@ -28,7 +28,7 @@ export type Job = SendJob | VerifyJob
 
 /** Puts jobs into the queue of a destination type, inside the caller's transaction. config/queue.ts implements it. */
 export type Enqueue = (
-  tx: Pick<PoolClient, 'query'>, type: string, jobs: { data: Job, startAtMs: number, group: string }[]
+  tx: Pick<PoolClient, 'query'>, type: string, jobs: { data: Job, startAtMs: number | null, group: string }[]
 ) => Promise<void>
 
 /** A delivery that is to be sent at a time. */
@@ -42,7 +42,8 @@ export interface Due {
 }
 
 export interface Plan {
-  jobs: { data: SendJob, startAtMs: number }[]
+  /** `startAtMs` null: at once, with a notification. */
+  jobs: { data: SendJob, startAtMs: number | null }[]
   /** `hold_until` per delivery, in the order given. */
   holdsMs: number[]
 }
@@ -59,8 +60,8 @@ export function planJobs (dues: readonly Due[], nowMs: number, promiseMs: number
   const jobs: Plan['jobs'] = []
   const holdsMs = dues.map(due => {
     if (due.dueAtMs > nowMs + horizonMs) return 0
-    const startAtMs = due.dueAtMs <= nowMs ? nowMs : Math.ceil(due.dueAtMs / bucketMs) * bucketMs
-    const key = `${due.targetId} ${due.day} ${startAtMs} ${due.isolation ?? ''}`
+    const startAtMs = due.dueAtMs <= nowMs ? null : Math.ceil(due.dueAtMs / bucketMs) * bucketMs
+    const key = `${due.targetId} ${due.day} ${startAtMs ?? ''} ${due.isolation ?? ''}`
     let job = open.get(key)
     if (job === undefined || job.event_seqs.length >= largestJob) {
       job = {
@@ -68,7 +69,7 @@ export function planJobs (dues: readonly Due[], nowMs: number, promiseMs: number
         target_id: due.targetId,
         day: due.day,
         event_seqs: [],
-        promised_ms: startAtMs + promiseMs,
+        promised_ms: (startAtMs ?? nowMs) + promiseMs,
         is_isolation: due.isolation !== undefined
       }
       open.set(key, job)

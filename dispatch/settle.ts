@@ -63,7 +63,10 @@ export function settlementOf (
         pauses: scrub(outcome.detail, detailLength)
       }
     case 'retry': {
-      if (outcome.reason === 'isolating') return { seq, state: 'waiting', reason: 'isolating', refundsAttempt: true }
+      // The culprit is named: its neighbours are sent again together.
+      if (outcome.reason === 'isolating') {
+        return { seq, state: 'waiting', reason: 'isolating', refundsAttempt: true, isolation: 0 }
+      }
       const { afterSeconds } = outcome
       const latestMs = latestTryMs(candidate, target, nowMs)
       const next = nextTry({ attempts, afterSeconds, nowMs, latestMs, random })

@@ -1,0 +1,213 @@
+// What goes wrong between us and a network: credentials, culprits in batches, lost answers, zombies, killed workers.
+import { test } from 'tap'
+import { deliveryOf, dispatchWorld, json, runDispatcher, runningWorld, storeEvent, until } from '../test/dispatch_world.ts'
+import { load } from './load.ts'
+import { promoteOnce } from './promoter.ts'
+import { routeOnce } from './route.ts'
+import type { SendJob } from './schedule.ts'
+import { intend, settleAttempt } from './store.ts'
+import { verify } from './verify.ts'
+import { deliver } from './worker.ts'
+
+type Delivery = Awaited<ReturnType<typeof deliveryOf>>
+const is = (state: string, reason?: string) => (delivery: Delivery) =>
+  delivery?.state === state && (reason === undefined || delivery.reason === reason)
+
+test('a bad credential pauses the destination, burns no attempt, and the deliveries wait', async t => {
+  const { pool, network, acceptAll, deps } = await runningWorld(t)
+  network.answer = (_receipt, response) => json(response, 401, {})
+  const first = await storeEvent(pool)
+  t.match(await until(() => deliveryOf(pool, first), is('waiting', 'destination_paused')), { attempts: 0 })
+  const { rows: [paused] } = await pool.query('SELECT paused_at, paused_detail FROM destinations')
+  t.match(paused, { paused_at: Date, paused_detail: 'the token is not valid' })
+  const second = await storeEvent(pool)
+  await until(() => deliveryOf(pool, second), is('waiting', 'destination_paused'))
+  await promoteOnce(deps)
+  t.equal(network.receipts.length, 1, 'nobody tries in vain')
+
+  network.answer = acceptAll
+  await pool.query('UPDATE destinations SET paused_at = NULL, paused_detail = NULL')
+  await until(() => deliveryOf(pool, first), is('delivered'))
+  await until(() => deliveryOf(pool, second), is('delivered'))
+})
+
+test('a named culprit is rejected and its neighbours are sent again', async t => {
+  const world = await dispatchWorld(t)
+  const { pool, network, acceptAll } = world
+  network.answer = (receipt, response) => {
+    const culprit = receipt.ids.indexOf('culprit')
+    if (culprit >= 0) return json(response, 400, { culprit })
+    acceptAll(receipt, response)
+  }
+  const good = [await storeEvent(pool, { id: 'a' }), await storeEvent(pool, { id: 'b' })]
+  const bad = await storeEvent(pool, { id: 'culprit' })
+  await runDispatcher(t, world)
+  for (const seq of good) t.match(await until(() => deliveryOf(pool, seq), is('delivered')), { attempts: 1 })
+  t.match(await deliveryOf(pool, bad), { state: 'rejected', detail: 'bad event of ‹email›', attempts: 1 })
+  t.same(network.receipts.map(receipt => receipt.ids), [['a', 'b', 'culprit'], ['a', 'b']])
+})
+
+test('an unknown culprit is found by halves, and alone it is rejected', async t => {
+  const world = await dispatchWorld(t)
+  const { pool, network, acceptAll } = world
+  network.answer = (receipt, response) => {
+    if (receipt.ids.includes('culprit')) return json(response, 400, {})
+    acceptAll(receipt, response)
+  }
+  const seqs: number[] = []
+  for (const id of ['a', 'b', 'culprit', 'd', 'e']) seqs.push(await storeEvent(pool, { id }))
+  await runDispatcher(t, world)
+  for (const seq of seqs) await until(() => deliveryOf(pool, seq), delivery => delivery?.state !== 'waiting')
+  t.same([...network.counted].sort(), [['a', 1], ['b', 1], ['d', 1], ['e', 1]])
+  t.match(await deliveryOf(pool, seqs[2] ?? 0), { state: 'rejected', reason: 'network_refused', attempts: 1 })
+})
+
+test('an accepted event gets its verdict later', async t => {
+  const { pool, network, deps } = await runningWorld(t)
+  network.answer = (receipt, response) =>
+    json(response, 200, { batch: 'b7', results: receipt.ids.map(() => 'later') })
+  const seq = await storeEvent(pool)
+  await until(() => deliveryOf(pool, seq), is('accepted'))
+  const askNow = async () => await pool.query('UPDATE deliveries SET verify_at = now()')
+  const { rows: [{ later }] } = await pool.query(
+    'SELECT extract(epoch FROM verify_at - now())::float8 AS later FROM deliveries')
+  t.ok(later > 50 && later <= 60, 'a minute, as the contract says')
+  network.verdict = 'pending'
+  await askNow()
+  await until(async () => (await pool.query('SELECT FROM deliveries WHERE verify_at > now() + interval \'50 s\'')).rowCount,
+    count => count === 1)
+  t.match(await deliveryOf(pool, seq), { state: 'accepted' }, 'asked, and still open')
+  network.verdict = 'counted'
+  await askNow()
+  await until(() => deliveryOf(pool, seq), is('delivered'))
+  t.equal(network.receipts.length, 1, 'asking sends nothing again')
+
+  const other = await storeEvent(pool)
+  const accepted = await until(() => deliveryOf(pool, other), is('accepted'))
+  network.verdict = 'the e-mail of anna@example.com is unknown'
+  const day = new Date().toISOString().slice(0, 10)
+  await verify({ kind: 'verify', target_id: 1, day, attempt_id: accepted?.attempt_id ?? 0 }, deps)
+  t.match(await deliveryOf(pool, other),
+    { state: 'rejected', reason: 'network_refused', detail: 'the e-mail of ‹email› is unknown' })
+})
+
+/** The one job of one event that is due now. */
+async function jobFor (world: Awaited<ReturnType<typeof dispatchWorld>>, seq: number): Promise<SendJob> {
+  const { rows: [row] } = await world.pool.query<{ day: string, promised_ms: number }>(`
+    SELECT day, (extract(epoch FROM hold_until) * 1000)::float8 AS promised_ms FROM deliveries WHERE event_seq = $1`, [seq])
+  if (row === undefined) throw new Error('no delivery')
+  return { kind: 'send', target_id: 1, event_seqs: [seq], is_isolation: false, ...row }
+}
+
+test('an attempt whose answer was never heard is sent again with the same ids and parts', async t => {
+  const world = await dispatchWorld(t)
+  const { pool, network, deps } = world
+  const seq = await storeEvent(pool, { id: 'e' })
+  await routeOnce(deps)
+  // A worker that intends, and dies.
+  const job = await jobFor(world, seq)
+  const target = deps.targets.byId(1)
+  if (target === undefined) throw new Error('no target')
+  const claim = { target, day: job.day, promisedMs: job.promised_ms }
+  const lost = await intend(deps, claim, [{ seq, partSeqs: [seq], resendOf: null }])
+  await storeEvent(pool, { id: 'e', partOf: seq, trust: 'signed', data: { value: 99 } })
+  await deliver(job, deps)
+  t.equal(network.receipts.length, 0, 'while the lease runs, nobody else sends')
+
+  await pool.query('UPDATE deliveries SET hold_until = now()')
+  await deliver(job, deps)
+  t.match(await deliveryOf(pool, seq), { state: 'delivered', attempts: 2 })
+  t.match(network.receipts.map(receipt => receipt.events), [[{ id: 'e', value: undefined }]], 'the parts of the first')
+  const { rows } = await pool.query('SELECT id, result, resend_of, ended_at IS NOT NULL AS ended FROM attempts ORDER BY id')
+  t.match(rows, [{ result: 'lost', ended: true }, { result: 'delivered', resend_of: lost?.id, ended: true }])
+
+  // The first worker was only asleep: what it learns now is not written.
+  const end = { httpStatus: 500, durationMs: 1, result: 'retry', trace: null, said: null }
+  t.equal(await settleAttempt(deps, claim, lost?.id ?? 0, end, [{ seq, state: 'rejected', reason: 'gave_up' }]), false)
+  t.match(await deliveryOf(pool, seq), { state: 'delivered' })
+})
+
+test('a lost answer of a network that cannot recognise a copy', async t => {
+  const world = await dispatchWorld(t, [{ destination: { dedupes: false } }])
+  const { pool, network, deps } = world
+  const seq = await storeEvent(pool)
+  network.answer = (_receipt, _response, request) => request.socket.destroy()
+  await routeOnce(deps)
+  await deliver(await jobFor(world, seq), deps)
+  t.match(await deliveryOf(pool, seq), { state: 'rejected', reason: 'unknown_whether_sent' })
+})
+
+test('two workers with the same job send once', async t => {
+  const world = await dispatchWorld(t)
+  const { pool, network, deps } = world
+  const seq = await storeEvent(pool)
+  await routeOnce(deps)
+  const job = await jobFor(world, seq)
+  await Promise.all([deliver(job, deps), deliver(job, deps), deliver(job, deps)])
+  t.match(await deliveryOf(pool, seq), { state: 'delivered', attempts: 1 })
+  t.equal(network.receipts.length, 1)
+  t.equal((await load(job, world.deps.targets.all[0] ?? t.fail(), deps)).deliveries.length, 0)
+})
+
+test('a lost job is only lateness', async t => {
+  const world = await dispatchWorld(t)
+  const { pool, deps } = world
+  const seq = await storeEvent(pool)
+  await routeOnce(deps)
+  await pool.query('DELETE FROM pgboss.job')
+  await runDispatcher(t, world)
+  await until(() => deliveryOf(pool, seq), is('delivered'))
+})
+
+test('a rate is kept by all workers together', async t => {
+  const { pool, network } = await runningWorld(t, [{ destination: { rate: { perMinute: 2 }, limits: { events: 1, bytes: 4000, maxAgeDays: () => 7 } } }])
+  const seqs: number[] = []
+  for (let count = 0; count < 4; count++) seqs.push(await storeEvent(pool))
+  await until(async () => (await Promise.all(seqs.map(async seq => await deliveryOf(pool, seq)))).map(one => one?.reason ?? one?.state),
+    states => states.filter(state => state === 'rate_limited').length === 3 && states.includes('delivered'))
+  t.equal(network.receipts.length, 1)
+})
+
+test('lone events that linger share a request', async t => {
+  const { pool, network } = await runningWorld(t, [{ destination: { lingerMs: 1500 } }])
+  const seqs: number[] = []
+  for (const id of ['a', 'b', 'c']) {
+    seqs.push(await storeEvent(pool, { id }))
+    await until(() => deliveryOf(pool, seqs.at(-1) ?? 0), is('waiting', 'lingering'))
+  }
+  for (const seq of seqs) await until(() => deliveryOf(pool, seq), is('delivered'))
+  t.same(network.receipts.map(receipt => receipt.ids.sort()), [['a', 'b', 'c']])
+})
+
+test('an adjustment waits for its original, and shares its fate', async t => {
+  const world = await dispatchWorld(t)
+  const { pool, network, deps } = world
+  const original = await storeEvent(pool, { name: 'purchase', id: 'order', isBot: false })
+  const refund = await storeEvent(pool, { name: 'refund', id: 'refund' })
+  const orphan = await storeEvent(pool, { name: 'refund', id: 'orphan' })
+  const refused = await storeEvent(pool, { name: 'purchase', id: 'bot', isBot: true })
+  await routeOnce(deps)
+  await pool.query('UPDATE deliveries SET after_delivery = $1 WHERE event_seq = $2', [original, refund])
+  await pool.query('UPDATE deliveries SET after_delivery = $1 WHERE event_seq = $2', [refused, orphan])
+  await deliver(await jobFor(world, refund), deps)
+  await deliver(await jobFor(world, orphan), deps)
+  t.match(await deliveryOf(pool, refund), { state: 'waiting', reason: 'original_pending', attempts: 0 })
+  t.match(await deliveryOf(pool, orphan), { state: 'skipped', reason: 'bot', detail: 'like the event it adjusts' })
+  await deliver(await jobFor(world, original), deps)
+  await deliver(await jobFor(world, refund), deps)
+  t.match(await deliveryOf(pool, refund), { state: 'delivered' })
+  t.same(network.receipts.map(receipt => receipt.ids), [['order'], ['refund']])
+})
+
+test('deliveries of a destination that left the settings are closed after a grace', async t => {
+  const { pool, deps } = await dispatchWorld(t)
+  const seq = await storeEvent(pool)
+  await routeOnce(deps)
+  await pool.query('UPDATE deliveries SET due_at = now() - interval \'50 min\', hold_until = now()')
+  const without = { ...deps, targets: { all: [], byId: () => undefined, ofSite: () => [] } }
+  await promoteOnce(without)
+  t.match(await deliveryOf(pool, seq), { state: 'waiting' })
+  await pool.query('UPDATE deliveries SET due_at = now() - interval \'70 min\'')
+  await promoteOnce(without)
+  t.match(await deliveryOf(pool, seq), { state: 'skipped', reason: 'destination_removed' })
+})
