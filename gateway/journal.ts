@@ -1,7 +1,7 @@
 // What the operator learns of the gateway's work: one wide log line per accepted arrival, and counters. No personal data.
 import type { Metrics } from '../config/metrics.ts'
 import type { EffectiveConsent } from '../schema/consent.ts'
-import { consentCookieKeys } from '../schema/consent_cookie.ts'
+import { consentMarks } from '../schema/consent_cookie.ts'
 import type { Answer } from './receive.ts'
 
 /** What this half counts. */
@@ -13,11 +13,6 @@ export interface GatewayLog {
   info: (fields: object, message: string) => void
   warn: (fields: object, message: string) => void
   error: (fields: object, message: string) => void
-}
-
-/** The effective consent in four marks, in the order of the consent cookie: `1` granted, `0` denied. */
-function shortConsent (consent: EffectiveConsent): string {
-  return consentCookieKeys.map(key => consent[key] === 'granted' ? '1' : '0').join('')
 }
 
 export type Kind = 'event' | 'signed_event' | 'lead'
@@ -48,7 +43,7 @@ export function recordAnswers (
       receipt_id: arrival.part.receipt_id,
       status: receipt.status,
       trust: arrival.part.trust,
-      consent: shortConsent(consent),
+      consent: consentMarks(consent),
       consent_because: consent.because,
       bot: arrival.part.data.bot,
       flag: arrival.lead?.flag,

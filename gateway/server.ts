@@ -135,11 +135,12 @@ function addGuards (app: FastifyInstance, deps: GatewayDeps): void {
     if (request.site === null) throw new Refusal('unknown_site', 'this host is no site of this gateway')
     if (route === '/v1/e' || route === leadRoute) allowOrigin(request, reply, request.site)
     if (isClosing) {
-      reply.header('connection', 'close')
       throw new Refusal('unavailable', 'the gateway is restarting', { retryAfterSeconds: 5 })
     }
     if (request.method === 'POST') refuseEncoding(request)
   })
+  // A kept-alive connection would hold the server open for as long as its client likes.
+  app.addHook('onSend', async (_request, reply) => { if (isClosing) reply.header('connection', 'close') })
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none'
     deps.metrics.httpRequests.inc({ route, code: String(reply.statusCode) })
