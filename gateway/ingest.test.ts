@@ -1,0 +1,186 @@
+// The ingest log against a real database: what a receipt promises, and what happens when Postgres refuses, dies or is slow.
+import { randomUUID } from 'node:crypto'
+import { test, type Test } from 'tap'
+import type { Pool } from '../config/postgres.ts'
+import { testDatabase } from '../test/database.ts'
+import { testKeys } from '../test/gateway_world.ts'
+import { Unavailable, type Arrival, type IngestLog } from './arrival.ts'
+import { openIngestLog, type IngestOptions } from './ingest.ts'
+
+function arrival (eventId: string, more: Partial<Arrival['part']> = {}): Arrival {
+  return {
+    part: {
+      receipt_id: randomUUID(),
+      site: 'main',
+      trust: 'same_site',
+      event_name: 'purchase',
+      event_id: eventId,
+      received_at_ms: Date.now(),
+      occurred_at_ms: Date.now(),
+      data: { value: 1 },
+      ...more
+    }
+  }
+}
+
+function leadArrival (eventId: string): Arrival {
+  const made = arrival(eventId, { lead_id: `ld_${eventId}`, data: { user_data: { email: ['a@b.de'] } } })
+  return { ...made, lead: { data: { event_name: 'generate_lead', event_id: eventId, fields: {} }, otherEventId: `l${eventId}` } }
+}
+
+type Query = (statement: { name?: string, values?: unknown[][] }) => Promise<unknown>
+
+/** A log on a fresh database; `around` stands between the log and Postgres. */
+async function openLog (t: Test, around: (query: Query) => Query = query => query, more: Partial<IngestOptions> = {}) {
+  const { pool } = await testDatabase(t)
+  const alerts: { what: string, reason: string, rows: number }[] = []
+  const query = around(async (...given) => await Reflect.apply(pool.query, pool, given) as unknown)
+  const log = openIngestLog({
+    pool: { query } as unknown as Pool, keys: testKeys, countryOf: () => undefined, onAlert: alert => { alerts.push(alert) }, ...more
+  })
+  const count = async (table: string) => {
+    const { rows } = await pool.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`)
+    return rows[0]?.n
+  }
+  return { log, pool, alerts, count }
+}
+
+const isAppend = (statement: { name?: string }) => statement.name === 'append_parts'
+const gone = () => new Error('Connection terminated unexpectedly')
+
+test('arrivals that come while a commit is in flight share the next one', async t => {
+  const sizes: number[] = []
+  const { log, count } = await openLog(t, query => async statement => {
+    if (isAppend(statement)) sizes.push(statement.values?.[0]?.length ?? 0)
+    return await query(statement)
+  }, { lanes: 1 })
+  const receipts = await Promise.all(Array.from({ length: 1200 }, (_, at) => log.append([arrival(`e${at}`)])))
+  t.ok(receipts.every(([receipt]) => receipt?.status === 'stored' && receipt.isNewEvent))
+  t.strictSame(sizes, [1, 500, 500, 199], 'no timer; at most 500 rows')
+  t.equal(await count('events'), 1200)
+})
+
+test('a batch ends at a mebibyte', async t => {
+  const sizes: number[] = []
+  const { log } = await openLog(t, query => async statement => {
+    if (isAppend(statement)) sizes.push(statement.values?.[0]?.length ?? 0)
+    return await query(statement)
+  }, { lanes: 1 })
+  const large = (id: string) => arrival(id, { data: { params: { text: 'x'.repeat(300_000) } } })
+  await Promise.all(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map(id => log.append([large(id)])))
+  t.strictSame(sizes, [1, 3, 3])
+})
+
+test('leads go first', async t => {
+  const order: unknown[] = []
+  const { log } = await openLog(t, query => async statement => {
+    if (isAppend(statement)) order.push(statement.values?.[5])
+    return await query(statement)
+  }, { lanes: 1 })
+  await Promise.all([log.append([arrival('a')]), log.append([arrival('b')]), log.append([leadArrival('lead')])])
+  t.strictSame(order, [['a'], ['lead', 'b']])
+})
+
+test('rows that Postgres refuses are found and kept; their neighbours are stored', async t => {
+  const { log, pool, alerts, count } = await openLog(t, query => query, { lanes: 1 })
+  const first = log.append([arrival('first')])
+  const poisoned = Array.from({ length: 40 }, (_, at) =>
+    log.append([arrival(at % 13 === 5 ? `poison\0${at}` : `good-${at}`, { event_name: 'x' })]))
+  const receipts = (await Promise.all([first, ...poisoned])).flat()
+  t.equal(receipts.filter(receipt => receipt.isSetAside === true).length, 3)
+  t.equal(receipts.filter(receipt => receipt.isNewEvent).length, 38)
+  t.equal(await count('events'), 38)
+  const { rows } = await pool.query<{ stage: string, reason: string, sealed: Buffer }>('SELECT stage, reason, sealed FROM failed_events')
+  t.equal(rows.length, 3)
+  t.match(rows[0], { stage: 'append', reason: '22021' })
+  t.strictSame(JSON.parse(testKeys.open('main', rows[0]?.sealed ?? Buffer.alloc(0)).toString()), { value: 1 })
+  t.strictSame(alerts.map(alert => alert.what), ['set_aside', 'set_aside', 'set_aside'])
+})
+
+test('an answer that was lost after the commit is asked for again, and is the same', async t => {
+  const cases: [name: string, make: () => Arrival, table: string][] = [
+    ['event', () => arrival('ambiguous'), 'events'], ['lead', () => leadArrival('ambiguous'), 'leads']]
+  for (const [name, make, table] of cases) {
+    let losses = 1
+    const { log, count, alerts } = await openLog(t, query => async statement => {
+      const result = await query(statement)
+      if (isAppend(statement) && losses-- > 0) throw gone()
+      return result
+    })
+    const [receipt] = await log.append([make()])
+    t.match(receipt, { status: 'stored', eventId: 'ambiguous' }, name)
+    t.equal(await count(table), 1)
+    t.equal(await count('events'), 1)
+    t.strictSame(alerts, [])
+    const [second] = await log.append([make()])
+    t.match(second, { status: 'duplicate' }, 'another arrival of the same id is a part')
+  }
+})
+
+test('an outage that lasts promises nothing, and the log works again afterwards', async t => {
+  let isDown = true
+  let tries = 0
+  const { log, alerts, count } = await openLog(t, query => async statement => {
+    tries++
+    if (isDown) throw gone()
+    return await query(statement)
+  })
+  await t.rejects(log.append([arrival('x')]), { name: 'Unavailable' })
+  t.equal(tries, 2, 'tried once more')
+  t.match(alerts, [{ what: 'outage', rows: 1 }])
+  isDown = false
+  t.match(await log.append([arrival('x')]), [{ status: 'stored' }])
+  t.equal(await count('events'), 1)
+})
+
+test('a bug in the statement is an alert and no promise', async t => {
+  const { log, pool, alerts } = await openLog(t)
+  await pool.query('ALTER FUNCTION append_known_part RENAME TO gone')
+  await log.append([arrival('a')])
+  await t.rejects(log.append([arrival('a')]), { name: 'Unavailable' })
+  t.match(alerts, [{ what: 'bug', reason: '42883' }])
+})
+
+test('what waits is bounded; leads may still come when others may not', async t => {
+  let open: () => void = () => {}
+  const gate = new Promise<void>(resolve => { open = resolve })
+  const { log, count } = await openLog(t, query => async statement => {
+    await gate
+    return await query(statement)
+  }, { mostPending: 10 })
+  const accepted = Array.from({ length: 10 }, (_, at) => log.append([arrival(`e${at}`)]))
+  await t.rejects(log.append([arrival('late')]), Unavailable)
+  const lead = log.append([leadArrival('lead')])
+  open()
+  await Promise.all([...accepted, lead])
+  t.match(await log.append([arrival('late')]), [{ status: 'stored' }], 'room again')
+  t.equal(await count('events'), 12)
+})
+
+test('many lanes with the same keys in every order neither deadlock nor count twice', async t => {
+  const { log, count, alerts } = await openLog(t, query => query, { lanes: 8 })
+  const ids = Array.from({ length: 30 }, (_, at) => `k${at}`)
+  const shuffled = (seed: number) => ids.toSorted((a, b) => ((seed * 7919 + Number(a.slice(1)) * 31) % 97) - ((seed * 7919 + Number(b.slice(1)) * 31) % 97))
+  const batches = await Promise.all(Array.from({ length: 60 }, (_, at) => log.append(shuffled(at).map(id =>
+    arrival(id, { data: { transaction_id: `t-${id}` } })))))
+  t.equal(batches.flat().filter(receipt => receipt.isNewEvent).length, 30)
+  t.equal(batches.flat().filter(receipt => receipt.status === 'stored').length, 30)
+  t.equal(await count('events'), 1800)
+  t.strictSame(alerts, [])
+})
+
+test('the router in this process is told of new events, and close() waits for what is pending', async t => {
+  let told = 0
+  const { log, count } = await openLog(t, query => query, { onCommitted: newEvents => { told += newEvents } })
+  const pending = Array.from({ length: 50 }, (_, at) => log.append([arrival(`e${at % 25}`)]))
+  await log.close()
+  t.equal(await count('events'), 50, 'stored before close() ends')
+  await Promise.all(pending)
+  t.equal(told, 25)
+  await closesTwice(log)
+})
+
+async function closesTwice (log: IngestLog): Promise<void> {
+  await log.close()
+  await log.close()
+}
