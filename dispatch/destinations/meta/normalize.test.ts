@@ -1,7 +1,8 @@
 // Every normalisation case of the reference (meta.md §2), and the seven hashes that Meta publishes.
 import { createHash } from 'node:crypto'
+import fc from 'fast-check'
 import { test } from 'tap'
-import type { PersonField, WhyNot } from '../../destination.ts'
+import { personFields, type PersonField, type WhyNot } from '../../destination.ts'
 import { normalize } from './normalize.ts'
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -168,5 +169,20 @@ test('passes a hash on in lower case and never hashes it again', t => {
   t.match(normalize('email', `${hash}${hash}`), { sha256: null, why: 'not_an_email' }, 'the pattern is anchored')
   t.match(normalize('external_id', `x${hash}`), { normalized: `x${hash}` })
   t.match(normalize('email', 'd41d8cd98f00b204e9800998ecf8427e'), { why: 'not_an_email' }, 'MD5 is no hash')
+  t.end()
+})
+
+test('takes any text at all, hashes nothing empty, and finds its own result normal', t => {
+  const field = fc.constantFrom(...personFields)
+  const country = fc.constantFrom(undefined, 'DE', 'us', 'Narnia', '')
+  const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 40 }), fc.string({ unit: 'grapheme', maxLength: 20 }),
+    fc.stringMatching(/^[+0 ()\d.-]{3,20}$/), fc.emailAddress())
+  fc.assert(fc.property(field, text, country, (field, text, country) => {
+    const { normalized, sha256: hash, also = [], why } = normalize(field, text, country)
+    if (normalized === null) return why !== undefined
+    const again = field === 'phone' ? { normalized } : normalize(field, normalized, country)
+    return why === undefined && normalized !== '' && hash === sha256(normalized) && again.normalized === normalized &&
+      also.every(spelling => spelling.normalized !== '' && spelling.normalized !== normalized)
+  }), { numRuns: 1000 })
   t.end()
 })
