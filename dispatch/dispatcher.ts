@@ -1,24 +1,18 @@
 // Starts the dispatch half: router, promoter, partitions, and a worker on the queue of each destination type.
 import { isOutage } from '../config/postgres.ts'
+import type { WorkOptions } from '../config/queue.ts'
 import { describeError, type Deps } from './deps.ts'
 import { startLoop } from './loop.ts'
 import { keepPartitions, type Retention } from './partitions.ts'
 import { promoteOnce } from './promoter.ts'
 import { routeOnce } from './route.ts'
-import type { Job } from './schedule.ts'
+import { queueName, type Job } from './schedule.ts'
 import { targetLabel } from './target.ts'
 import { verify } from './verify.ts'
 import { deliver } from './worker.ts'
 
-/** Subscribes to the jobs of a destination type. config/queue.ts implements it. */
-export type Work = (type: string, options: WorkOptions, handle: (job: Job) => Promise<void>) => Promise<void>
-
-export interface WorkOptions {
-  /** Jobs of the type at once in this process. */
-  concurrency: number
-  /** Of these, jobs of one destination: a slow account leaves room for the others. */
-  perDestination: number
-}
+/** Subscribes to the jobs of a queue. config/queue.ts implements it. */
+export type Work = (queue: string, options: WorkOptions, handle: (job: Job) => Promise<void>) => Promise<void>
 
 export interface Dispatcher {
   /** A batch was committed: route it now. */
@@ -27,6 +21,7 @@ export interface Dispatcher {
   stop: () => Promise<void>
 }
 
+/** Requests to one destination at once, per process: a slow account leaves room for the others. */
 const perDestination = 4
 const hourMs = 3_600_000
 
@@ -41,7 +36,7 @@ export async function startDispatcher (deps: Deps, work: Work, retention?: Reten
   const byType = Map.groupBy(deps.targets.all, target => target.destination.type)
   for (const [type, targets] of byType) {
     const options = { concurrency: Math.min(targets.length * perDestination, 16), perDestination }
-    await work(type, options, async job => {
+    await work(queueName(type), options, async job => {
       try {
         await (job.kind === 'verify' ? verify(job, deps) : deliver(job, deps))
       } catch (error) {

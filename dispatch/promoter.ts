@@ -2,7 +2,7 @@
 // lost jobs, dead workers. Also asks for verdicts that are due and closes what belongs to removed destinations.
 import { withTransaction } from '../config/postgres.ts'
 import type { Deps } from './deps.ts'
-import { enqueuePlan, horizonMs, planJobs, type VerifyJob } from './schedule.ts'
+import { enqueuePlan, horizonMs, planJobs, queueName, type VerifyJob } from './schedule.ts'
 import type { Target } from './target.ts'
 
 /** Deliveries promoted per destination and round; more follow in the next round, which comes at once. */
@@ -71,7 +71,7 @@ async function askVerdicts (deps: Deps, target: Target): Promise<number> {
       const data: VerifyJob = { kind: 'verify', target_id: target.id, day: row.day, attempt_id: row.attempt_id }
       return { data, startAtMs: null, group: String(target.id) }
     })
-    if (jobs.length > 0) await deps.enqueue(tx, target.destination.type, jobs)
+    if (jobs.length > 0) await deps.enqueue(tx, queueName(target.destination.type), jobs)
     return rows.length
   })
 }

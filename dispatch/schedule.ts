@@ -1,5 +1,6 @@
 // Turns deliveries that fall due into jobs. A job is a wake-up with a promise; the row in `deliveries` is the truth.
-import type { PoolClient } from '../config/postgres.ts'
+import type { Queryable } from '../config/postgres.ts'
+import type { QueueJob } from '../config/queue.ts'
 
 /** Work further away than this has no job: the promoter makes it when it comes near. */
 export const horizonMs = 15 * 60_000
@@ -26,10 +27,11 @@ export interface VerifyJob {
 
 export type Job = SendJob | VerifyJob
 
-/** Puts jobs into the queue of a destination type, inside the caller's transaction. config/queue.ts implements it. */
-export type Enqueue = (
-  tx: Pick<PoolClient, 'query'>, type: string, jobs: { data: Job, startAtMs: number | null, group: string }[]
-) => Promise<void>
+/** Puts jobs into a queue, inside the caller's transaction. config/queue.ts implements it. */
+export type Enqueue = (tx: Queryable, queue: string, jobs: QueueJob<Job>[]) => Promise<void>
+
+/** The queue of a destination type. */
+export const queueName = (type: string) => `deliver_${type}`
 
 /** A delivery that is to be sent at a time. */
 export interface Due {
@@ -83,10 +85,10 @@ export function planJobs (dues: readonly Due[], nowMs: number, promiseMs: number
 
 /** Puts planned jobs into the queues of their destinations' types. */
 export async function enqueuePlan (
-  tx: Pick<PoolClient, 'query'>, enqueue: Enqueue, jobs: Plan['jobs'], typeOf: (targetId: number) => string
+  tx: Queryable, enqueue: Enqueue, jobs: Plan['jobs'], typeOf: (targetId: number) => string
 ): Promise<void> {
   const byType = Map.groupBy(jobs, job => typeOf(job.data.target_id))
   for (const [type, ofType] of byType) {
-    await enqueue(tx, type, ofType.map(job => ({ ...job, group: String(job.data.target_id) })))
+    await enqueue(tx, queueName(type), ofType.map(job => ({ ...job, group: String(job.data.target_id) })))
   }
 }

@@ -1,5 +1,7 @@
 import { test } from 'tap'
-import { deliveryOf, dispatchWorld, json, runDispatcher, runningWorld, storeEvent, storeTouch, until } from '../test/dispatch_world.ts'
+import {
+  deliveryOf, dispatchWorld, json, runDispatcher, runningWorld, storeEvent, storeTouch, until
+} from '../test/dispatch_world.ts'
 import { granted } from '../test/fictional.ts'
 
 const is = (state: string, reason?: string) => (delivery: Awaited<ReturnType<typeof deliveryOf>>) =>
@@ -13,12 +15,14 @@ test('a stored event is routed, sent and delivered, and the attempt says so', as
   t.match(network.receipts, [{ url: '/acc/events', token: 'secret-token-0123456789abcdef', ids: ['lead-1'] }])
   t.match(network.receipts[0]?.events, [{ id: 'lead-1', name: 'Lead', email: 'anna@example.com', value: 5 }])
   const { rows: attempts } = await pool.query('SELECT * FROM attempts')
-  t.match(attempts, [{ result: 'delivered', http_status: 200, event_seqs: [seq], network_trace: 'b1', network_said: null }])
+  t.match(attempts, [
+    { result: 'delivered', http_status: 200, event_seqs: [seq], network_trace: 'b1', network_said: null }])
   t.ok(attempts[0]?.ended_at)
   t.match(lines.filter(line => line.message === 'attempt'), [
     { level: 'info', values: { destination: 'main/fictional_1', events: 1, code: '200', states: { delivered: 1 } } }])
   t.notMatch(JSON.stringify(lines), /anna|secret-token/, 'no personal data and no secret in the log')
-  t.match(await deps.metrics.registry.metrics(), /delivery_attempts_total\{destination="main\/fictional_1",outcome="delivered",code="200"\} 1/)
+  t.match(await deps.metrics.registry.metrics(),
+    /delivery_attempts_total\{destination="main\/fictional_1",outcome="delivered",code="200"\} 1/)
   t.equal((await pool.query('SELECT FROM unrouted_batches')).rowCount, 0)
 })
 
@@ -51,9 +55,11 @@ test('test mode asks for a test', async t => {
 test('parts are merged, the visitor\'s click is joined, and a retry sends the same', async t => {
   const { pool, network, acceptAll } = await runningWorld(t)
   const clickedAt = Date.now() - 3_600_000
-  await storeTouch(pool, 'v1', { seen_at_ms: clickedAt, click_ids: { fbclid: { value: 'first', seen_at_ms: clickedAt } } })
-  await storeTouch(pool, 'v1', { seen_at_ms: clickedAt + 1000, click_ids: { fbclid: { value: 'last', seen_at_ms: clickedAt } } })
-  await storeTouch(pool, 'v2', { seen_at_ms: clickedAt, click_ids: { fbclid: { value: 'another_visitor', seen_at_ms: clickedAt } } })
+  const land = async (visitor: string, value: string, atMs: number) => await storeTouch(pool, visitor,
+    { seen_at_ms: atMs, click_ids: { fbclid: { value, seen_at_ms: atMs } } })
+  await land('v1', 'first', clickedAt)
+  await land('v1', 'last', clickedAt + 1000)
+  await land('v2', 'another_visitor', clickedAt + 2000)
   let refusals = 0
   network.answer = (receipt, response) => {
     if (refusals++ === 0) return json(response, 503, {})
@@ -61,7 +67,8 @@ test('parts are merged, the visitor\'s click is joined, and a retry sends the sa
   }
   const seq = await storeEvent(pool, { id: 'e', visitor: 'v1', data: { user_data: {} }, agoMs: 1000 })
   await until(() => deliveryOf(pool, seq), is('waiting', 'network_error'))
-  await storeEvent(pool, { id: 'e', partOf: seq, trust: 'signed', data: { user_data: { email: ['late@example.com'] } } })
+  const late = { user_data: { email: ['late@example.com'] } }
+  await storeEvent(pool, { id: 'e', partOf: seq, trust: 'signed', data: late })
   await until(() => deliveryOf(pool, seq), is('delivered'))
   t.match(network.receipts.map(receipt => receipt.events), [
     [{ id: 'e', click: 'last', email: undefined }], [{ id: 'e', click: 'last', email: undefined }]
@@ -101,6 +108,7 @@ test('an outcome per event of a batch', async t => {
   await until(() => deliveryOf(pool, seqs.ok ?? 0), is('delivered'))
   t.match(await deliveryOf(pool, seqs.bad ?? 0), { state: 'rejected', reason: 'network_refused', detail: 'bad' })
   t.match(await deliveryOf(pool, seqs.later ?? 0), { state: 'accepted' })
-  t.match(await deliveryOf(pool, seqs.busy ?? 0), { state: 'waiting', reason: 'network_error', detail: 'busy', attempts: 1 })
+  t.match(await deliveryOf(pool, seqs.busy ?? 0),
+    { state: 'waiting', reason: 'network_error', detail: 'busy', attempts: 1 })
   t.equal(network.receipts[0]?.ids.length, 4, 'they shared one request')
 })

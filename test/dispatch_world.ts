@@ -7,18 +7,19 @@ import { Value } from 'typebox/value'
 import { deriveKeys } from '../config/keys.ts'
 import { createMetrics } from '../config/metrics.ts'
 import type { Pool } from '../config/postgres.ts'
+import { openQueue } from '../config/queue.ts'
 import type { EventData, Trust } from '../schema/event.ts'
 import type { Touch } from '../schema/lead.ts'
 import { toPlaintexts } from '../schema/sealing.ts'
 import { createBreaker } from '../dispatch/breaker.ts'
 import { targetsOf, timings, type Deps, type Timings } from '../dispatch/deps.ts'
 import { startDispatcher } from '../dispatch/dispatcher.ts'
+import { queueName } from '../dispatch/schedule.ts'
 import { createSender } from '../dispatch/send.ts'
 import type { Target } from '../dispatch/target.ts'
 import { createTokens } from '../dispatch/token.ts'
 import { fictional, fictionalTarget, granted } from './fictional.ts'
-import { testDatabase } from '/tmp/database.ts'
-import { openQueue } from '/tmp/queue.ts'
+import { testDatabase } from './database.ts'
 
 export const testKeys = deriveKeys(['a secret of the tests, thirty-two characters'])
 
@@ -67,7 +68,9 @@ export async function fictionalNetwork (t: Test) {
   return { network, acceptAll }
 }
 
-export function json (response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
+export function json (
+  response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}
+): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
 }
 
@@ -96,8 +99,8 @@ export async function storeEvent (pool: Pool, event: StoredEvent = {}): Promise<
   const at = new Date(Date.now() - (event.agoMs ?? 0))
   const eventSeq = event.partOf ?? own
   await pool.query(`
-    INSERT INTO events (event_seq, seq, received_at, occurred_at, receipt_id, day, trust, has_contact, is_bot, is_lead, site,
-      event_name, event_id, visitor, sealed, sealed_client)
+    INSERT INTO events (event_seq, seq, received_at, occurred_at, receipt_id, day, trust, has_contact, is_bot, is_lead,
+      site, event_name, event_id, visitor, sealed, sealed_client)
     VALUES ($1, $2, now(), $3, $4, (now() AT TIME ZONE 'UTC')::date, $5, $6, $7, $8, 'main', $9, $10, $11, $12, $13)`,
   [eventSeq, own, at, randomUUID(), event.trust ?? 'same_site', event.hasContact ?? true, event.isBot ?? false,
     event.isLead ?? false, event.name ?? 'generate_lead', event.id ?? `e-${process.pid}-${++lastSeq}`,
@@ -136,7 +139,9 @@ export async function deliveryOf (pool: Pool, seq: number, targetId = 1): Promis
 }
 
 /** Waits until a question has an answer that is true; fails the test with what it last was. */
-export async function until<T> (ask: () => Promise<T> | T, isIt: (answer: T) => boolean, withinMs = 20_000): Promise<T> {
+export async function until<T> (
+  ask: () => Promise<T> | T, isIt: (answer: T) => boolean, withinMs = 20_000
+): Promise<T> {
   const startedMs = performance.now()
   for (;;) {
     const answer = await ask()
@@ -150,7 +155,7 @@ export interface Line { level: string, message: string, values: object }
 
 /** What one worker process is given: the network at `origin`, a queue, timings short enough for tests. */
 export async function openDeps (url: string, pool: Pool, targets: Target[], short: Partial<Timings> = {}) {
-  const queue = await openQueue(url, ['fictional'])
+  const queue = await openQueue({ url, names: [queueName('fictional')], onError: () => undefined })
   const sender = createSender({ connectMs: 500, headersMs: 1000, bodyMs: 1000, totalMs: 1500, responseBytes: 100_000 })
   const lines: Line[] = []
   const line = (level: string) => (values: object, message: string) => { lines.push({ level, message, values }) }
@@ -183,7 +188,7 @@ export async function dispatchWorld (t: Test, given: Parameters<typeof fictional
   }
   const { deps, queue, lines, sender } = await openDeps(url, pool, targets)
   t.teardown(async () => {
-    await queue.stop()
+    await queue.stop(5000)
     await sender.close()
   })
   return { url, pool, network, acceptAll, queue, deps, lines }

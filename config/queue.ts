@@ -1,0 +1,124 @@
+// The only home of `pg-boss`: the queues that wake the workers. Jobs carry ids only; the ledger is ours.
+import { PgBoss } from 'pg-boss'
+import type { Queryable } from './postgres.ts'
+
+/** One job: what it carries, when it may start (Unix ms; null = at once), and whose it is. */
+export interface QueueJob<T extends object> {
+  data: T
+  startAtMs: number | null
+  /** Jobs of one group share a part of the concurrency: an ad account. */
+  group: string
+}
+
+export interface WorkOptions {
+  /** Jobs of the queue at once in this process. */
+  concurrency: number
+  /** Of these, jobs of one group. */
+  perDestination: number
+}
+
+export interface JobQueue {
+  /** Puts jobs into a queue inside the caller's transaction; workers hear of those that may start at once. */
+  enqueue: <T extends object>(tx: Queryable, name: string, jobs: QueueJob<T>[]) => Promise<void>
+  /** Calls `handle` for each job. What it throws fails the job for good: there are no retries here. */
+  work: <T extends object>(name: string, options: WorkOptions, handle: (job: T) => Promise<void>) => Promise<void>
+  /** Takes no more jobs and waits for those under way, for at most so long. */
+  stop: (timeoutMs: number) => Promise<void>
+}
+
+export interface QueueOptions {
+  url: string
+  /** Queues that must exist; made when they do not. */
+  names: string[]
+  /** pg-boss goes on by itself after any of these. */
+  onError: (error: Error) => void
+  onWarning?: (message: string) => void
+  max?: number
+}
+
+const schema = 'pgboss'
+/** How late a job with a later start may be noticed. Those that start at once are announced by NOTIFY. */
+const pollSeconds = 1
+
+/** Connection and maintenance of every PgBoss we make. `schedule`: we use no cron. */
+const base = { schema, schedule: false, maintenanceIntervalSeconds: 300, persistWarnings: false }
+
+/**
+ * No retries and a short life: a job is a wake-up, and what it was about is found again in our own ledger. A queue has
+ * a table of its own, so that one network's backlog does not slow another's fetch.
+ */
+const queueOptions = {
+  retryLimit: 0,
+  expireInSeconds: 120,
+  retentionSeconds: 3600,
+  deleteAfterSeconds: 60,
+  partition: true,
+  notify: true
+}
+
+/** Brings pg-boss's own schema to this version. For `postern migrate`, and for the embedded database. */
+export async function migrateQueue (url: string): Promise<void> {
+  const boss = new PgBoss({ ...base, connectionString: url, supervise: false, max: 2 })
+  const errors: Error[] = []
+  boss.on('error', error => errors.push(error))
+  await boss.start()
+  await boss.stop({ graceful: false })
+  if (errors[0] !== undefined) throw errors[0]
+}
+
+/** Whether pg-boss's schema is there and of the version that this build needs. */
+export async function isQueueMigrated (url: string): Promise<boolean> {
+  const boss = new PgBoss({ ...base, connectionString: url, supervise: false, migrate: false, max: 1 })
+  boss.on('error', () => { /* the answer below says it */ })
+  try {
+    await boss.start()
+    return true
+  } catch {
+    return false
+  } finally {
+    await boss.stop({ graceful: false })
+  }
+}
+
+/** Opens the queues of a worker. The schema must have been migrated. */
+export async function openQueue (options: QueueOptions): Promise<JobQueue> {
+  const boss = new PgBoss({
+    ...base,
+    connectionString: options.url,
+    application_name: 'postern queue',
+    max: options.max ?? 5,
+    migrate: false,
+    useListenNotify: true
+  })
+  boss.on('error', options.onError)
+  boss.on('warning', warning => options.onWarning?.(warning.message))
+  await boss.start()
+  for (const name of options.names) await boss.createQueue(name, queueOptions)
+
+  return {
+    async enqueue (tx, name, jobs) {
+      const db = { executeSql: async (text: string, values?: unknown[]) => await tx.query(text, values) }
+      const rows = jobs.map(({ data, startAtMs, group }) => ({
+        data, group: { id: group }, ...(startAtMs === null ? {} : { startAfter: new Date(startAtMs) })
+      }))
+      await boss.insert(name, rows, { db })
+    },
+
+    async work (name, { concurrency, perDestination }, handle) {
+      const workOptions = {
+        localConcurrency: concurrency,
+        // Counted in this process: a dead worker's jobs take no room from the living.
+        localGroupConcurrency: perDestination,
+        batchSize: 1,
+        burstWhenBatchFull: true,
+        pollingIntervalSeconds: pollSeconds,
+        notifyPollingIntervalSeconds: pollSeconds
+      }
+      await boss.work(name, workOptions, async (jobs: { data: object }[]) => {
+        for (const job of jobs) await handle(job.data as Parameters<typeof handle>[0])
+      })
+    },
+
+    stop: async timeoutMs => await boss.stop({ graceful: true, timeout: timeoutMs })
+  }
+}

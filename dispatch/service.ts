@@ -1,0 +1,88 @@
+// The dispatch half as a service: opens what it needs, starts it, and stops it in order.
+import type { Keys } from '../config/keys.ts'
+import type { Metrics } from '../config/metrics.ts'
+import { openPool, type Pool } from '../config/postgres.ts'
+import { openQueue } from '../config/queue.ts'
+import { createBreaker } from './breaker.ts'
+import { describeError, targetsOf, timings, type Log, type Targets, type Timings } from './deps.ts'
+import type { Destination } from './destination.ts'
+import { startDispatcher } from './dispatcher.ts'
+import type { Retention } from './partitions.ts'
+import { destinationOf } from './registry.ts'
+import { enrol, type SiteTargets } from './roster.ts'
+import { queueName } from './schedule.ts'
+import { createSender } from './send.ts'
+import { createTokens } from './token.ts'
+
+export interface DispatchOptions {
+  databaseUrl: string
+  keys: Keys
+  sites: readonly SiteTargets[]
+  log: Log
+  metrics: Metrics
+  retention?: Retention
+  timings?: Partial<Timings>
+  /** The networks that exist; the registry unless a test says otherwise. */
+  destinationOf?: (type: string) => Destination | undefined
+}
+
+export interface Dispatch {
+  pool: Pool
+  targets: Targets
+  /** A batch was committed in this process: route it now. */
+  wake: () => void
+  /** Routes and fetches no more, lets requests under way be answered and settled, closes all connections. */
+  stop: () => Promise<void>
+}
+
+/** Longer than the longest request: who is asked to stop still hears the answer. */
+const drainMs = 20_000
+
+/** Starts the dispatch half. The schema must be right; throws when Postgres does not answer. */
+export async function startDispatch (options: DispatchOptions): Promise<Dispatch> {
+  const { log, metrics, keys } = options
+  const pool = openPool({
+    url: options.databaseUrl,
+    name: 'postern worker',
+    onError: error => log.warn({ error: describeError(error) }, 'postgres closed a connection'),
+    connectTimeoutMs: 5000,
+    statementTimeoutMs: 15_000,
+    queryTimeoutMs: 20_000,
+    lockTimeoutMs: 5000
+  })
+  const targets = targetsOf(await enrol({ db: pool, keys, log }, options.sites, options.destinationOf ?? destinationOf))
+  const types = new Set(targets.all.map(target => target.destination.type))
+  const queue = await openQueue({
+    url: options.databaseUrl,
+    names: [...types].map(queueName),
+    onError: error => log.warn({ error: describeError(error) }, 'the queue has trouble'),
+    onWarning: message => log.warn({ warning: message }, 'the queue warns')
+  })
+  const sender = createSender()
+  const deps = {
+    pool,
+    keys,
+    enqueue: queue.enqueue,
+    targets,
+    sender,
+    tokens: createTokens({ sender, now: Date.now }),
+    breaker: createBreaker(),
+    now: Date.now,
+    random: Math.random,
+    log,
+    metrics,
+    timings: { ...timings, ...options.timings }
+  }
+  const dispatcher = await startDispatcher(deps, queue.work, options.retention)
+  return {
+    pool,
+    targets,
+    wake: dispatcher.wake,
+    async stop () {
+      await dispatcher.stop()
+      await queue.stop(drainMs)
+      await sender.close()
+      await pool.end()
+    }
+  }
+}
