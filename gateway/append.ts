@@ -69,13 +69,15 @@ export function toRow (arrival: Arrival, keys: Keys, country?: string): Row {
           otherEventId: lead.otherEventId,
           otherDigest: eventKey(part.event_name, lead.otherEventId)
         },
-    subjects: subjectsOf(part.data.user_data, country).map(({ kind, value }) => keys.blindIndex(part.site, kind, value)),
+    subjects: subjectsOf(part.data.user_data, country).map(({ kind, value }) => keys.blindIndex(part.site, kind,
+      value)),
     bytes: sealed.length + 300
   }
 }
 
 const columnTypes = ['text', 'uuid', 'timestamptz', 'timestamptz', 'text', 'text', 'bytea', 'bytea', 'trust', 'boolean',
-  'boolean', 'bytea', 'bytea', 'bytea', 'bytea', 'timestamptz', 'bytea', 'text', 'bytea', 'text', 'text', 'bytea', 'integer',
+  'boolean', 'bytea', 'bytea', 'bytea', 'bytea', 'timestamptz', 'bytea', 'text', 'bytea', 'text', 'text', 'bytea',
+  'integer',
   'bytea']
 const appendStatement = {
   name: 'append_parts',
@@ -90,7 +92,8 @@ function toColumns (rows: readonly Row[]): unknown[][] {
     column(row => row.eventName), column(row => row.eventId), column(row => row.digest), column(row => row.claim),
     column(row => row.trust), column(row => row.hasContact), column(row => row.isBot), column(row => row.visitor),
     column(row => row.sealed), column(row => row.sealedClient),
-    column(row => row.touch?.digest ?? null), column(row => row.touch?.at ?? null), column(row => row.touch?.sealed ?? null),
+    column(row => row.touch?.digest ?? null), column(row => row.touch?.at ?? null), column(row => row.touch?.sealed ??
+      null),
     column(row => row.lead?.id ?? null), column(row => row.lead?.sealed ?? null), column(row => row.lead?.flag ?? null),
     column(row => row.lead?.otherEventId ?? null), column(row => row.lead?.otherDigest ?? null),
     rows.flatMap((row, index) => row.subjects.map(() => index + 1)), rows.flatMap(row => row.subjects)

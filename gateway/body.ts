@@ -8,6 +8,7 @@ export type BodyError = { code: 'malformed_body' | 'unsupported_media_type', mes
 export type BodyResult = { body: Body } | { error: BodyError }
 
 const deepestJson = 32
+const jsonTypes = /^application\/([\w.-]+\+)?json$/
 const mostEntries = 1000
 
 const unreadable = (message: string): BodyResult => ({ error: { code: 'malformed_body', message } })
@@ -81,7 +82,13 @@ async function readMultipart (bytes: Buffer, contentType: string): Promise<BodyR
       if (form.length === mostEntries) break
       if (typeof value === 'string') form.push([name, value])
       // A file input without a file is sent as an empty file without a name.
-      else if (value.name !== '' || value.size > 0) form.push([name, { name: value.name, type: value.type, size: value.size }])
+      else if (value.name !== '' || value.size > 0) {
+        form.push([name, {
+          name: value.name,
+          type: value.type,
+          size: value.size
+        }])
+      }
     }
     return { body: { form } }
   } catch (error) {
@@ -97,11 +104,11 @@ async function readMultipart (bytes: Buffer, contentType: string): Promise<BodyR
 export async function readBody (bytes: Buffer, contentType: string | undefined, accepts: 'json' | 'json_or_form'):
 Promise<BodyResult> {
   const [type = '', ...parameters] = (contentType ?? '').split(';').map(part => part.trim())
-  const charset = parameters.map(part => /^charset="?([\w-]{1,40})"?$/i.exec(part)?.[1]).find(found => found !== undefined)
+  const charset = parameters.map(part => /^charset="?([\w-]{1,40})"?$/i.exec(part)?.[1]).find(found => found)
   const kind = type.toLowerCase()
   const isForm = accepts === 'json_or_form'
   if (bytes.length === 0) return unreadable('the body is empty')
-  if (kind === '' || kind === 'text/plain' || kind === 'application/json' || /^application\/[\w.-]+\+json$/.test(kind)) {
+  if (kind === '' || kind === 'text/plain' || jsonTypes.test(kind)) {
     const json = readJson(bytes, charset)
     if (!isForm || kind !== 'text/plain' || 'body' in json) return json
     const form = readPlainForm(decode(bytes, charset) ?? '')
@@ -124,7 +131,13 @@ const mostEvents = 100
 export type Events = { bodies: unknown[], sentAt?: unknown, isBatch: boolean }
 
 /** The events of a collect body: one event, or `{"sent_at"?, "events": [1…100]}`. */
-export function splitEvents (json: unknown): Events | { error: { code: 'invalid_event', message: string, path?: string } } {
+export function splitEvents (json: unknown): Events | {
+  error: {
+    code: 'invalid_event',
+    message: string,
+    path?: string
+  }
+} {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     return { error: { code: 'invalid_event', message: 'the body must be one event, or {"events": […]}' } }
   }

@@ -66,7 +66,10 @@ function isSameSite (one: string | undefined, other: string | undefined): boolea
  */
 export function collectClickIds (data: EventData, seenAtMs: number): Record<string, ClickId> | undefined {
   const ofCookies = idsOfCookies(data.cookies ?? {}, seenAtMs)
-  const ofReferrer = isSameSite(data.page_location, data.page_referrer) ? idsOfAddress(data.page_referrer, seenAtMs) : {}
+  const ofReferrer = isSameSite(data.page_location, data.page_referrer)
+    ? idsOfAddress(data.page_referrer,
+      seenAtMs)
+    : {}
   const ids = { ...ofCookies, ...ofReferrer, ...data.click_ids, ...idsOfAddress(data.page_location, seenAtMs) }
   for (const [param, id] of Object.entries(ids)) {
     const known = ofCookies[param]

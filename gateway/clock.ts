@@ -27,7 +27,8 @@ export function readTime (given: unknown): Coerced<number> {
   const found = isoTime.exec(text)
   if (found === null) return { refused: 'not_a_time' }
   if (found[3] === undefined) return { refused: 'time_without_offset' }
-  const atMs = Date.parse(text.toUpperCase().replace(/^(.{10}) /, '$1T').replace(' ', '').replace(/([+-]\d\d)$/, '$1:00')
+  const atMs = Date.parse(text.toUpperCase().replace(/^(.{10}) /, '$1T').replace(' ', '').replace(/([+-]\d\d)$/,
+    '$1:00')
     .replace(/([+-]\d\d)(\d\d)$/, '$1:$2').replace(/(\.\d{3})\d+/, '$1'))
   return Number.isNaN(atMs) ? { refused: 'not_a_time' } : { value: atMs }
 }

@@ -1,4 +1,4 @@
-// Turns what senders write (strings with symbols, numbers as text, yes and no in several languages) into values, or drops it.
+// Turns what senders write (amounts with symbols, numbers as text, yes in several languages) into values, or drops it.
 
 /** A value that was understood; or why it was not; or null when nothing was said (absent, null, an empty string). */
 export type Coerced<T> = { value: T, warning?: string } | { refused: string } | null
@@ -38,7 +38,15 @@ export function readTextLike (pattern: RegExp, code: string, longest = 512): (gi
 
 const currencies = new Set(Intl.supportedValuesOf('currency'))
 /** Signs that mean one currency only. `$`, `¥` and `kr` mean several. */
-const currencySigns: Record<string, string> = { '€': 'EUR', '£': 'GBP', '₹': 'INR', '₺': 'TRY', '₽': 'RUB', '₴': 'UAH', zł: 'PLN' }
+const currencySigns: Record<string, string> = {
+  '€': 'EUR',
+  '£': 'GBP',
+  '₹': 'INR',
+  '₺': 'TRY',
+  '₽': 'RUB',
+  '₴': 'UAH',
+  zł: 'PLN'
+}
 
 /** An ISO 4217 code in capitals, from a code in any case or an unambiguous sign. */
 export function readCurrency (given: unknown): Coerced<string> {
@@ -48,7 +56,8 @@ export function readCurrency (given: unknown): Coerced<string> {
   return currencies.has(code) ? { value: code } : { refused: 'unknown_currency' }
 }
 
-const money = /^(?<before>[^\d.,+-]*)(?<sign>[+-]?)(?<between>[^\d.,+-]*)(?<digits>\d[\d.,'’\s]*?|[.,]\d+)(?<dash>[.,][-–—]{1,2})?(?<after>[^\d]*)$/u
+const money = new RegExp('^(?<before>[^\\d.,+-]*)(?<sign>[+-]?)(?<between>[^\\d.,+-]*)' +
+  '(?<digits>\\d[\\d.,\'’\\s]*?|[.,]\\d+)(?<dash>[.,][-–—]{1,2})?(?<after>[^\\d]*)$', 'u')
 const unit = /^(\p{Sc}|\p{L}{1,3}\.?|\p{L}{1,2}\p{Sc})?$/u
 
 /**
@@ -64,9 +73,11 @@ export function readAmount (given: unknown): Coerced<number> & { currency?: stri
   const text = given.slice(0, 64).replace(/[\s\u00A0\u2007\u2009\u202F]+/gu, ' ').trim()
   if (text === '') return null
   const parts = money.exec(text)?.groups
-  const beside = [parts?.before, parts?.between, parts?.after].map(part => (part ?? '').trim()).filter(part => part !== '')
+  const beside = [parts?.before, parts?.between, parts?.after].map(part => (part ??
+    '').trim()).filter(part => part !== '')
   const written = beside[0] ?? ''
-  if (parts === undefined || given.length > 64 || beside.length > 1 || !unit.test(written)) return { refused: 'not_a_number' }
+  if (parts === undefined || given.length > 64 || beside.length > 1 ||
+    !unit.test(written)) return { refused: 'not_a_number' }
   const number = readDigits(parts.digits ?? '', parts.dash !== undefined)
   if (typeof number === 'string') return { refused: number }
   const signed = parts.sign === '-' ? -number : number

@@ -29,7 +29,8 @@ function toEventAnswer (answer: Answer): EventAnswer {
 }
 
 /** Takes the events of one request in, and writes the answer. */
-async function collect (request: FastifyRequest, reply: FastifyReply, gateway: Gateway, kind: Kind): Promise<FastifyReply> {
+async function collect (request: FastifyRequest, reply: FastifyReply, gateway: Gateway,
+  kind: Kind): Promise<FastifyReply> {
   const site = siteOf(request)
   const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
   const read = await readBody(bytes, request.headers['content-type'], 'json')
@@ -42,9 +43,13 @@ async function collect (request: FastifyRequest, reply: FastifyReply, gateway: G
   const posts = events.bodies.map(event => ({ event }))
   const { answers, setCookies } = await receive({ ...door, posts, sentAt: events.sentAt, isOverLimit: false }, gateway)
 
-  recordAnswers(answers, { site: site.name, kind, bytes: bytes.length, ackMs: reply.elapsedTime }, gateway.logger, gateway.metrics)
+  recordAnswers(answers, { site: site.name, kind, bytes: bytes.length, ackMs: reply.elapsedTime }, gateway.logger,
+    gateway.metrics)
   const only = answers[0]
-  if (!events.isBatch && only !== undefined && 'error' in only) throw new Refusal(only.error.code, only.error.message, only.error)
+  if (!events.isBatch && only !== undefined && 'error' in only) {
+    throw new Refusal(only.error.code, only.error.message,
+      only.error)
+  }
   if (setCookies.length > 0) reply.header('set-cookie', setCookies)
   const results = answers.map(toEventAnswer)
   return reply.status(202).send(events.isBatch ? { results } : results[0])

@@ -1,4 +1,4 @@
-// Cookies in both directions: all values of the request, also of repeated names; and Set-Cookie lines with our attributes.
+// Cookies in both directions: every value of the request, of repeated names too; and Set-Cookie lines of ours.
 import { isLoopback, registrableDomain } from './site.ts'
 
 /** Every value of every cookie, verbatim and in order: a name may come twice, and only one of them may be ours. */

@@ -1,4 +1,4 @@
-// What HTTP says before the body is read: which site, whose origin, how far to trust it, what to tell browsers about it.
+// What HTTP says before the body is read: whose origin, how far to trust it, what to tell browsers, whose browser.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Trust } from '../schema/event.ts'
 import { cookieScope, readJar } from './cookies.ts'
@@ -24,7 +24,8 @@ export function judgeOrigin (request: FastifyRequest, site: Site): OriginKind {
   if (origin === undefined) return 'none'
   if (site.origin.has(origin)) return 'allowed'
   const own = /^(https?):\/\/([^/]+)$/.exec(origin)
-  const isOwn = own !== null && own[2] === plainHost(request.host) && (own[1] === 'https' || request.protocol === 'http')
+  const isOwn = own !== null && own[2] === plainHost(request.host) && (own[1] === 'https' ||
+    request.protocol === 'http')
   return isOwn ? 'allowed' : 'foreign'
 }
 

@@ -1,4 +1,4 @@
-// What the request says of the visitor beside the body: device, bot, campaign, country, address. Pure but for its memory.
+// What the request says of the visitor beside the body: device, bot, campaign, country, address. Pure but for a memory.
 import { isIP } from 'node:net'
 import { isbot } from 'isbot'
 import { UAParser } from 'ua-parser-js'

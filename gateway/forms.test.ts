@@ -8,7 +8,8 @@ const nowMs = Date.UTC(2026, 10, 23, 12)
 const context = { receivedAtMs: nowMs, isSigned: false, newId: () => 'e-of-ours' }
 const urlencoded = 'application/x-www-form-urlencoded'
 
-async function readForm (body: string | Buffer, type: string, formEvents: Record<string, string> = {}): Promise<LeadDraft> {
+async function readForm (body: string | Buffer, type: string, formEvents: Record<string,
+  string> = {}): Promise<LeadDraft> {
   const parsed = await readBody(Buffer.from(body), type, 'json_or_form')
   if ('error' in parsed) throw new Error(parsed.error.message)
   const lead = readLead(parsed.body, context, formEvents)
@@ -18,12 +19,16 @@ async function readForm (body: string | Buffer, type: string, formEvents: Record
 
 test('field names are known in several languages, whatever form builders put around them', t => {
   const known: Record<string, string[]> = {
-    email: ['email', 'E-Mail', 'your-email', 'email_address', 'form_fields[email]', 'wpforms[fields][mail]', 'E-Mail-Adresse', 'courriel',
-      'correo electrónico', 'indirizzo email', 'user_email', 'contact[email]', 'billing_email', 'customer.email', 'emailAddress'],
-    phone_number: ['phone', 'Telefon', 'Telefonnummer', 'tel', 'your-phone', 'téléphone', 'teléfono', 'cellulare', 'telefoon', 'telemóvel',
+    email: ['email', 'E-Mail', 'your-email', 'email_address', 'form_fields[email]', 'wpforms[fields][mail]',
+      'E-Mail-Adresse', 'courriel',
+      'correo electrónico', 'indirizzo email', 'user_email', 'contact[email]', 'billing_email', 'customer.email',
+      'emailAddress'],
+    phone_number: ['phone', 'Telefon', 'Telefonnummer', 'tel', 'your-phone', 'téléphone', 'teléfono', 'cellulare',
+      'telefoon', 'telemóvel',
       'numer telefonu', 'mobile_phone'],
     first_name: ['first_name', 'firstName', 'Vorname', 'prénom', 'nombre', 'nome', 'voornaam', 'imię', 'fname'],
-    last_name: ['last-name', 'Nachname', 'nom', 'apellidos', 'cognome', 'achternaam', 'sobrenome', 'nazwisko', 'surname'],
+    last_name: ['last-name', 'Nachname', 'nom', 'apellidos', 'cognome', 'achternaam', 'sobrenome', 'nazwisko',
+      'surname'],
     full_name: ['name', 'your-name', 'full_name', 'naam', 'nom complet'],
     postal_code: ['zip', 'PLZ', 'Postleitzahl', 'code postal', 'código postal', 'CAP', 'postcode', 'kod pocztowy'],
     city: ['Ort', 'Stadt', 'ville', 'ciudad', 'città', 'plaats', 'cidade', 'miasto'],
@@ -34,7 +39,8 @@ test('field names are known in several languages, whatever form builders put aro
   for (const [key, names] of Object.entries(known)) {
     for (const name of names) t.equal(personKeyOfField(name), key, name)
   }
-  for (const name of ['message', 'budget', 'username', 'company', 'email_optin', 'phone_model', 'opt[]', '__proto__', 'x'.repeat(200), '']) {
+  for (const name of ['message', 'budget', 'username', 'company', 'email_optin', 'phone_model', 'opt[]', '__proto__',
+    'x'.repeat(200), '']) {
     t.equal(personKeyOfField(name), undefined, name)
   }
   t.end()
@@ -44,9 +50,12 @@ test('an urlencoded form with its control fields', async t => {
   const body = new URLSearchParams([
     ['your-name', 'Anna Schmidt'], ['your-email', ' a@b.de '], ['Telefon', '0151 1234567'], ['message', 'Hällo'],
     ['interest[]', 'roof'], ['interest[]', 'solar'], ['gclid', 'hidden_gclid'], ['utm_source', 'x'],
-    ['postern_event_id', 'form-1'], ['postern_page', 'https://www.example.com/offer?fbclid=abcd'], ['postern_next', 'https://www.example.com/ok'],
-    ['postern_consent_ad_storage', 'denied'], ['postern_consent_ad_storage', 'on'], ['postern_consent_ad_user_data', 'Ich stimme zu'],
-    ['postern_click_ttclid', 'tt_click'], ['postern_fbp', 'fb.1.1764000000000.1234567890'], ['postern_value', '150,00 €'],
+    ['postern_event_id', 'form-1'], ['postern_page', 'https://www.example.com/offer?fbclid=abcd'], ['postern_next',
+      'https://www.example.com/ok'],
+    ['postern_consent_ad_storage', 'denied'], ['postern_consent_ad_storage', 'on'], ['postern_consent_ad_user_data',
+      'Ich stimme zu'],
+    ['postern_click_ttclid', 'tt_click'], ['postern_fbp', 'fb.1.1764000000000.1234567890'], ['postern_value',
+      '150,00 €'],
     ['postern_form_id', 'callback'], ['postern_unheard_of', 'kept']
   ])
   const { draft, next, warnings } = await readForm(body.toString(), urlencoded, { callback: 'contact' })
@@ -61,10 +70,23 @@ test('an urlencoded form with its control fields', async t => {
     click_ids: { gclid: { value: 'hidden_gclid' }, ttclid: { value: 'tt_click' } },
     cookies: { _fbp: 'fb.1.1764000000000.1234567890' },
     consent: { ad_storage: 'granted', ad_user_data: 'denied' },
-    user_data: { email: ['a@b.de'], phone_number: ['0151 1234567'], address: { first_name: 'Anna', last_name: 'Schmidt' } }
+    user_data: {
+      email: ['a@b.de'],
+      phone_number: ['0151 1234567'],
+      address: {
+        first_name: 'Anna',
+        last_name: 'Schmidt'
+      }
+    }
   })
   t.strictSame(draft.data.fields,
-    { message: 'Hällo', 'interest[]': ['roof', 'solar'], utm_source: 'x', postern_unheard_of: 'kept', 'your-name': 'Anna Schmidt' })
+    {
+      message: 'Hällo',
+      'interest[]': ['roof', 'solar'],
+      utm_source: 'x',
+      postern_unheard_of: 'kept',
+      'your-name': 'Anna Schmidt'
+    })
   t.strictSame(warnings, [{ path: 'consent.ad_user_data', code: 'unreadable_taken_as_denied' }])
 })
 
@@ -97,15 +119,26 @@ test('a multipart form keeps of its files the name, type and size', async t => {
   form.set('none', new File([], ''))
   form.set('postern_event_id', 'm-1')
   const response = new Response(form)
-  const { draft } = await readForm(Buffer.from(await response.arrayBuffer()), response.headers.get('content-type') ?? '')
+  const { draft } = await readForm(Buffer.from(await response.arrayBuffer()), response.headers.get('content-type') ??
+    '')
   t.equal(draft.eventId, 'm-1')
   t.strictSame(draft.data.fields, { cv: { name: 'Lebenslauf ü.pdf', type: 'application/pdf', size: 14 } })
   t.notOk(JSON.stringify(draft).includes('secret content'))
 })
 
 test('a JSON lead uses the event\'s own keys; the rest are answers', async t => {
-  const body = { event_name: 'Lead', event_id: 'j-1', value: '9,50', email: 'a@b.de', user_data: { phone_number: '1' }, budget: 5000,
-    address: { street: 'S 1', city: 'Bonn' }, fields: { color: 'red' }, gclid: 'json_gclid', postern_next: 'https://x.example' }
+  const body = {
+    event_name: 'Lead',
+    event_id: 'j-1',
+    value: '9,50',
+    email: 'a@b.de',
+    user_data: { phone_number: '1' },
+    budget: 5000,
+    address: { street: 'S 1', city: 'Bonn' },
+    fields: { color: 'red' },
+    gclid: 'json_gclid',
+    postern_next: 'https://x.example'
+  }
   for (const type of ['application/json', 'text/plain', 'application/ld+json; charset=utf-8']) {
     const { draft, next } = await readForm(JSON.stringify(body), type)
     t.equal(draft.eventName, 'generate_lead')
@@ -126,7 +159,8 @@ test('an answer that cannot be what its name says is still stored', async t => {
 })
 
 test('a plain-text form, and one in another charset', async t => {
-  t.strictSame((await readForm('email=a@b.de\r\nmessage=hello = there\r\n', 'text/plain')).draft.data.fields, { message: 'hello = there' })
+  t.strictSame((await readForm('email=a@b.de\r\nmessage=hello = there\r\n', 'text/plain')).draft.data.fields,
+    { message: 'hello = there' })
   const latin = Buffer.from('{"message":"Gr\u00FC\u00DFe"}', 'latin1')
   t.strictSame((await readForm(latin, 'application/json; charset=iso-8859-1')).draft.data.fields, { message: 'Grüße' })
 })
@@ -149,7 +183,8 @@ test('bodies that cannot be read say why, without quoting them', async t => {
     t.match(result, { error: { code } }, `${type} ${body.slice(0, 20)}`)
     t.notOk(JSON.stringify(result).includes('secret'), 'is not quoted')
   }
-  t.match(await readBody(Buffer.from(`{"a":"${'['.repeat(100)}\\"${'{'.repeat(100)}"}`), undefined, 'json'), { body: {} },
+  t.match(await readBody(Buffer.from(`{"a":"${'['.repeat(100)}\\"${'{'.repeat(100)}"}`), undefined, 'json'),
+    { body: {} },
     'brackets in strings are no nesting')
 })
 

@@ -38,7 +38,11 @@ function groupEntries (entries: readonly FormEntry[]): Map<string, unknown[]> {
  */
 function sortForm (entries: readonly FormEntry[]): Sorted {
   const sorted: Sorted = { event: {}, answers: [] }
-  const maps = { consent: {} as Record<string, unknown>, click_ids: {} as Record<string, unknown>, cookies: {} as Record<string, unknown> }
+  const maps = {
+    consent: {} as Record<string, unknown>,
+    click_ids: {} as Record<string, unknown>,
+    cookies: {} as Record<string, unknown>
+  }
   for (const [name, values] of groupEntries(entries)) {
     const value = values.at(-1)
     if (!name.startsWith(control)) {

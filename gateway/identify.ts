@@ -1,4 +1,4 @@
-// Gives an event its visitor and Meta's browser cookies, and the answer its Set-Cookie lines: only as far as consent goes.
+// Gives an event its visitor and Meta's browser cookies, and the answer its Set-Cookie lines, as far as consent goes.
 import type { Storable } from '../schema/consent.ts'
 import type { EventData } from '../schema/event.ts'
 import { storedChoice } from './gather.ts'
@@ -35,7 +35,10 @@ export function identify (
   }
   const verified = verifyVisitor(facts, keys)
   if (!incoming.takesCookies) {
-    return { data: verified === undefined ? data : { ...data, visitor_id: verified, visitor_verified: true }, setCookies }
+    return {
+      data: verified === undefined ? data : { ...data, visitor_id: verified, visitor_verified: true },
+      setCookies
+    }
   }
   const seed = draft.pageSeed ?? incoming.seed
   const visitorId = verified ?? makeVisitorId(seed, scope, keys)

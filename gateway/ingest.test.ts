@@ -1,4 +1,4 @@
-// The ingest log against a real database: what a receipt promises, and what happens when Postgres refuses, dies or is slow.
+// The ingest log against a real database: what a receipt promises, also when Postgres refuses, dies or is slow.
 import { randomUUID } from 'node:crypto'
 import { test, type Test } from 'tap'
 import type { Pool } from '../config/postgres.ts'
@@ -25,7 +25,13 @@ function arrival (eventId: string, more: Partial<Arrival['part']> = {}): Arrival
 
 function leadArrival (eventId: string): Arrival {
   const made = arrival(eventId, { lead_id: `ld_${eventId}`, data: { user_data: { email: ['a@b.de'] } } })
-  return { ...made, lead: { data: { event_name: 'generate_lead', event_id: eventId, fields: {} }, otherEventId: `l${eventId}` } }
+  return {
+    ...made,
+    lead: {
+      data: { event_name: 'generate_lead', event_id: eventId, fields: {} },
+      otherEventId: `l${eventId}`
+    }
+  }
 }
 
 type Query = (statement: { name?: string, values?: unknown[][] }) => Promise<unknown>
@@ -36,7 +42,11 @@ async function openLog (t: Test, around: (query: Query) => Query = query => quer
   const alerts: { what: string, reason: string, rows: number }[] = []
   const query = around(async (...given) => await Reflect.apply(pool.query, pool, given) as unknown)
   const log = openIngestLog({
-    pool: { query } as unknown as Pool, keys: testKeys, countryOf: () => undefined, onAlert: alert => { alerts.push(alert) }, ...more
+    pool: { query } as unknown as Pool,
+    keys: testKeys,
+    countryOf: () => undefined,
+    onAlert: alert => { alerts.push(alert) },
+    ...more
   })
   const count = async (table: string) => {
     const { rows } = await pool.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`)
@@ -90,7 +100,11 @@ test('rows that Postgres refuses are found and kept; their neighbours are stored
   t.equal(receipts.filter(receipt => receipt.isSetAside === true).length, 3)
   t.equal(receipts.filter(receipt => receipt.isNewEvent).length, 38)
   t.equal(await count('events'), 38)
-  const { rows } = await pool.query<{ stage: string, reason: string, sealed: Buffer }>('SELECT stage, reason, sealed FROM failed_events')
+  const { rows } = await pool.query<{
+    stage: string,
+    reason: string,
+    sealed: Buffer
+  }>('SELECT stage, reason, sealed FROM failed_events')
   t.equal(rows.length, 3)
   t.match(rows[0], { stage: 'append', reason: '22021' })
   t.strictSame(JSON.parse(testKeys.open('main', rows[0]?.sealed ?? Buffer.alloc(0)).toString()), { value: 1 })
@@ -160,7 +174,8 @@ test('what waits is bounded; leads may still come when others may not', async t 
 test('many lanes with the same keys in every order neither deadlock nor count twice', async t => {
   const { log, count, alerts } = await openLog(t, query => query, { lanes: 8 })
   const ids = Array.from({ length: 30 }, (_, at) => `k${at}`)
-  const shuffled = (seed: number) => ids.toSorted((a, b) => ((seed * 7919 + Number(a.slice(1)) * 31) % 97) - ((seed * 7919 + Number(b.slice(1)) * 31) % 97))
+  const shuffled = (seed: number) => ids.toSorted((a,
+    b) => ((seed * 7919 + Number(a.slice(1)) * 31) % 97) - ((seed * 7919 + Number(b.slice(1)) * 31) % 97))
   const batches = await Promise.all(Array.from({ length: 60 }, (_, at) => log.append(shuffled(at).map(id =>
     arrival(id, { data: { transaction_id: `t-${id}` } })))))
   t.equal(batches.flat().filter(receipt => receipt.isNewEvent).length, 30)

@@ -1,6 +1,5 @@
-// What the operator learns of the gateway's work: one wide log line per accepted arrival, and counters. No personal data.
+// What the operator learns of the gateway's work: a wide log line per accepted arrival, and counters. Nothing personal.
 import type { Metrics } from '../config/metrics.ts'
-import type { EffectiveConsent } from '../schema/consent.ts'
 import { consentMarks } from '../schema/consent_cookie.ts'
 import type { Answer } from './receive.ts'
 

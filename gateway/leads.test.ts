@@ -10,17 +10,33 @@ const navigation = { type: form, headers: { 'sec-fetch-mode': 'navigate', accept
 
 test('a lead is a lead and an event, under ids that a repeat gets again', async t => {
   const world = await gatewayWorld(t)
-  const body = { event_id: 'form-1', email: ' A@B.de', Telefon: '0151 23456789', message: 'Hi', form_id: 'f', consent: granted }
+  const body = {
+    event_id: 'form-1',
+    email: ' A@B.de',
+    Telefon: '0151 23456789',
+    message: 'Hi',
+    form_id: 'f',
+    consent: granted
+  }
   const first = await world.lead(body, { type: json })
   t.equal(first.status, 202)
   t.match(first.json, { status: 'stored', event_id: 'form-1', lead_id: /^ld_[a-z2-7]{26}$/ })
   t.strictSame(Object.keys(first.json), ['status', 'lead_id', 'event_id'])
   const again = await world.lead({ ...body, email: 'a@b.de', Telefon: '+49 151 23456789' }, { type: json })
-  t.strictSame(again.json, { status: 'duplicate', event_id: 'form-1', lead_id: first.json.lead_id }, 'the same person, spelt otherwise')
+  t.strictSame(again.json, { status: 'duplicate', event_id: 'form-1', lead_id: first.json.lead_id },
+    'the same person, spelt otherwise')
   const [lead, ...more] = await world.leads()
   t.equal(more.length, 0)
-  t.match(lead, { flags: [], data: { event_name: 'generate_lead', event_id: 'form-1', form_id: 'f', fields: { message: 'Hi' },
-    user_data: { email: ['A@B.de'], phone_number: ['0151 23456789'] } } })
+  t.match(lead, {
+    flags: [],
+    data: {
+      event_name: 'generate_lead',
+      event_id: 'form-1',
+      form_id: 'f',
+      fields: { message: 'Hi' },
+      user_data: { email: ['A@B.de'], phone_number: ['0151 23456789'] }
+    }
+  })
   t.match(await world.parts(), [{ is_lead: true, has_contact: true }, { is_lead: true }])
   const { rows } = await world.pool.query<{ n: number }>('SELECT count(*)::int AS n FROM subjects')
   t.equal(rows[0]?.n, 2, 'the person is found by e-mail and by phone')
@@ -65,7 +81,10 @@ test('where a navigation leads', async t => {
     ['a foreign host', 'https://evil.example/', 'https://www.example.com/thanks']
   ]
   for (const [name, next, location] of cases) {
-    const body = new URLSearchParams({ email: 'a@b.de', ...next === undefined ? {} : { postern_next: next } }).toString()
+    const body = new URLSearchParams({
+      email: 'a@b.de',
+      ...next === undefined ? {} : { postern_next: next }
+    }).toString()
     const answer = await world.lead(body, navigation)
     t.equal(answer.status, 303, name)
     t.equal(answer.headers.location, location, name)
@@ -79,13 +98,19 @@ test('where a navigation leads', async t => {
 test('postern_next is no open redirect', t => {
   const [open] = [openSites([site])('t.example.com')]
   if (open === undefined) throw new Error('the site is missing')
-  const evil = ['//evil.example', '/\\evil.example', '\\\\evil.example', 'https:evil.example', 'https:/evil.example', 'https://evil.example',
-    'https://www.example.com@evil.example', 'https://www.example.com:x@evil.example', 'https://a:b@www.example.com/', 'https://evil.example\\@www.example.com',
-    'https://www.example.com.evil.example', 'https://www.example.com%2eevil.example', 'https://evil.example#www.example.com',
-    'https://evil.example?www.example.com', 'javascript:alert(1)', 'data:text/html,x', 'ht\ttps://evil.example', 'https://www.example.com\u3002evil.example',
-    'https://ｅvil.example', 'ftp://www.example.com', '/relative', 'thanks', '', 'https://', 'https://example.com', 'https://sub.www.example.com']
+  const evil = ['//evil.example', '/\\evil.example', '\\\\evil.example', 'https:evil.example', 'https:/evil.example',
+    'https://evil.example',
+    'https://www.example.com@evil.example', 'https://www.example.com:x@evil.example', 'https://a:b@www.example.com/',
+    'https://evil.example\\@www.example.com',
+    'https://www.example.com.evil.example', 'https://www.example.com%2eevil.example',
+    'https://evil.example#www.example.com',
+    'https://evil.example?www.example.com', 'javascript:alert(1)', 'data:text/html,x', 'ht\ttps://evil.example',
+    'https://www.example.com\u3002evil.example',
+    'https://ｅvil.example', 'ftp://www.example.com', '/relative', 'thanks', '', 'https://', 'https://example.com',
+    'https://sub.www.example.com']
   for (const next of evil) t.equal(nextAddress(next, open), site.thankYou, JSON.stringify(next))
-  for (const [next, address] of [['https://www.example.com', 'https://www.example.com/'], ['https://WWW.example.com/\\a', 'https://www.example.com//a'],
+  for (const [next, address] of [['https://www.example.com', 'https://www.example.com/'],
+    ['https://WWW.example.com/\\a', 'https://www.example.com//a'],
     ['https://www.example.com/a\tb\r\nSet-Cookie: x=1', 'https://www.example.com/abSet-Cookie:%20x=1']] as const) {
     t.equal(nextAddress(next, open), address, JSON.stringify(next))
   }
@@ -94,9 +119,15 @@ test('postern_next is no open redirect', t => {
 
 test('without a thank_you the visitor sees a small page in their language; errors are such a page too', async t => {
   const world = await gatewayWorld(t, { sites: [{ ...site, thankYou: undefined }] })
-  const thanks = await world.lead('email=a%40b.de&message=%3Cscript%3E', { ...navigation, headers: { ...navigation.headers, 'accept-language': 'de-AT,en;q=0.5' } })
+  const thanks = await world.lead('email=a%40b.de&message=%3Cscript%3E', {
+    ...navigation,
+    headers: { ...navigation.headers, 'accept-language': 'de-AT,en;q=0.5' }
+  })
   t.equal(thanks.status, 200)
-  t.match(thanks.headers, { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': /default-src 'none'/ })
+  t.match(thanks.headers, {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': /default-src 'none'/
+  })
   t.match(thanks.text, /<html lang="de">.*Vielen Dank/s)
   t.notOk(thanks.text.includes('script>'))
   const large = await world.lead(`message=${'x'.repeat(300_000)}`, navigation)
@@ -117,7 +148,8 @@ test('a lead is never refused for who sends it', async t => {
   t.strictSame(answers.map(answer => answer.json.status), ['stored', 'stored', 'stored', 'stored'])
   t.equal(answers[0]?.headers['access-control-allow-origin'], undefined)
   t.equal(setCookiesOf(answers[0] as Answer).size, 0)
-  t.strictSame((await world.leads()).map(lead => lead.flags.join()).toSorted(), ['', '', 'rate_limited', 'rate_limited'], 'over the limit they are flagged')
+  t.strictSame((await world.leads()).map(lead => lead.flags.join()).toSorted(), ['', '', 'rate_limited',
+    'rate_limited'], 'over the limit they are flagged')
 })
 
 test('a lead with JavaScript off: the box decides about the click ids of its page', async t => {
@@ -126,7 +158,14 @@ test('a lead with JavaScript off: the box decides about the click ids of its pag
   await world.lead(`email=a%40b.de&postern_event_id=on&postern_page=${page}&postern_consent=yes`, navigation)
   await world.lead(`email=b%40b.de&postern_event_id=off&postern_page=${page}`, navigation)
   const [ticked, unticked] = await world.parts()
-  t.match(ticked, { event_id: 'on', data: { click_ids: { fbclid: { value: 'AbC_123' } }, visitor_id: String, campaign: { source: 'fb' } } })
+  t.match(ticked, {
+    event_id: 'on',
+    data: {
+      click_ids: { fbclid: { value: 'AbC_123' } },
+      visitor_id: String,
+      campaign: { source: 'fb' }
+    }
+  })
   t.equal(unticked?.data.click_ids, undefined)
   t.equal(unticked?.data.visitor_id, undefined)
   t.equal(unticked?.data.page_location, 'https://www.example.com/offer?utm_source=fb')
@@ -137,9 +176,17 @@ test('a lead with JavaScript off: the box decides about the click ids of its pag
 
 test('a lead keeps the visitor\'s first landing', async t => {
   const world = await gatewayWorld(t)
-  const landing = await world.post({ event_name: 'page_view', page_location: 'https://www.example.com/?gclid=First_click', consent: granted })
+  const landing = await world.post({
+    event_name: 'page_view',
+    page_location: 'https://www.example.com/?gclid=First_click',
+    consent: granted
+  })
   const cookie = [...setCookiesOf(landing)].map(([name, { value }]) => `${name}=${value}`).join('; ')
-  await world.post({ event_name: 'page_view', page_location: 'https://www.example.com/?utm_source=later', consent: granted }, { headers: { cookie } })
+  await world.post({
+    event_name: 'page_view',
+    page_location: 'https://www.example.com/?utm_source=later',
+    consent: granted
+  }, { headers: { cookie } })
   await world.lead({ email: 'a@b.de', consent: granted }, { type: json, headers: { cookie } })
   t.match(await world.leads(), [{ first_touch: { click_ids: { gclid: { value: 'First_click' } } } }])
 })
@@ -147,7 +194,8 @@ test('a lead keeps the visitor\'s first landing', async t => {
 test('poison in a lead is stored as what can be kept of it', async t => {
   const world = await gatewayWorld(t)
   const bodies: [string, string][] = [
-    ['email=a%00b%40c.de&__proto__=x&constructor=y&%ED%A0%80=z', form], ['%=%&&&=&a', form], [`a=${'x'.repeat(250_000)}`, form],
+    ['email=a%00b%40c.de&__proto__=x&constructor=y&%ED%A0%80=z', form], ['%=%&&&=&a', form],
+    [`a=${'x'.repeat(250_000)}`, form],
     [Array.from({ length: 5000 }, (_, at) => `k${at}=1`).join('&'), form],
     ['{"email":"\\ud800","fields":{"__proto__":{"x":1},"a\\u0000b":1e999},"event_id":"\\u0000"}', json],
     ['{"email":{"a":1},"event_name":{},"consent":"yes","click_ids":7}', json]
@@ -166,7 +214,8 @@ test('multipart over HTTP', async t => {
   data.set('email', 'a@b.de')
   data.set('file', new File(['x'.repeat(1000)], 'a.txt', { type: 'text/plain' }))
   const response = new Response(data)
-  const answer = await world.lead(Buffer.from(await response.arrayBuffer()), { type: response.headers.get('content-type'), headers: { 'user-agent': browserAgent } })
+  const answer = await world.lead(Buffer.from(await response.arrayBuffer()),
+    { type: response.headers.get('content-type'), headers: { 'user-agent': browserAgent } })
   t.equal(answer.json.status, 'stored')
   t.match(await world.leads(), [{ data: { fields: { file: { name: 'a.txt', type: 'text/plain', size: 1000 } } } }])
 })

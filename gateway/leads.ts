@@ -1,4 +1,4 @@
-// POST /v1/leads: what a visitor typed, from forms with and without JavaScript and from servers. Never refused for its sender.
+// POST /v1/leads: what a visitor typed, from forms with and without JavaScript and from servers, whoever sends it.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readBody, type Body } from './body.ts'
 import { publicWarnings } from './collect.ts'
@@ -18,7 +18,8 @@ const formTypes = /^(application\/x-www-form-urlencoded|multipart\/form-data)\b/
 /** Whether the answer becomes the page that the visitor sees. */
 export function isNavigation (request: FastifyRequest): boolean {
   if (header(request, 'sec-fetch-mode') === 'navigate') return true
-  return formTypes.test(header(request, 'content-type') ?? '') && /\btext\/html\b/i.test(header(request, 'accept') ?? '')
+  return formTypes.test(header(request, 'content-type') ?? '') && /\btext\/html\b/i.test(header(request, 'accept') ??
+    '')
 }
 
 /**
@@ -64,7 +65,8 @@ export function addLeadRoute (app: FastifyInstance, gateway: Gateway): void {
 
     const door = openDoor(request, site, trust, gateway.newRandom(), gateway.now())
     const { answers, setCookies } = await receive({ ...door, posts: [{ lead }], isOverLimit }, gateway)
-    recordAnswers(answers, { site: site.name, kind: 'lead', bytes, ackMs: reply.elapsedTime }, gateway.logger, gateway.metrics)
+    recordAnswers(answers, { site: site.name, kind: 'lead', bytes, ackMs: reply.elapsedTime }, gateway.logger,
+      gateway.metrics)
 
     const answer = answers[0]
     if (answer === undefined) throw new Error('a lead post has one answer')

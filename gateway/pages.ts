@@ -68,8 +68,8 @@ function chooseLanguage (acceptLanguage: string | undefined): string {
 }
 
 /** Allows nothing but the page's own style: there is nothing to steal and nothing to run on it. */
-export const pagePolicy = 'default-src \'none\'; style-src \'unsafe-inline\'; base-uri \'none\'; form-action \'none\'; ' +
-  'frame-ancestors \'none\''
+export const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; " +
+  "frame-ancestors 'none'"
 
 /** A page that needs nothing else. No text of the request is in it. */
 function page (language: string, title: string, text: string): string {

@@ -12,7 +12,8 @@ const keyByName = new Map(Object.entries(formFieldNames)
 /** Events name their parameters freely: only names that can mean nothing but a person count there. */
 const certainKeys = new Set<PersonKey>(['email', 'phone_number', 'first_name', 'last_name', 'sha256_email_address',
   'sha256_phone_number'])
-const uncertainNames = new Set(['em', 'ph', 'fn', 'ln', 'mobile', 'portable', 'cell', 'mobil', 'via', 'nom', 'nome', 'nombre',
+const uncertainNames = new Set(['em', 'ph', 'fn', 'ln', 'mobile', 'portable', 'cell', 'mobil', 'via', 'nom', 'nome',
+  'nombre',
   'movil', 'handy', 'gsm', 'secondname'])
 
 const prefixes = /^(your|my|contact|customer|client|billing|lead|form|visitor|field|input|user_?data)[\s._-]+(?=.)/
@@ -20,7 +21,8 @@ const leadingUser = /^user[\s._-]+(?=e?mail|phone|tel)/
 
 /** A field's own name without what form builders put around it: `form_fields[your-email][]` is `email`. */
 function plainName (name: string): string {
-  const inBrackets = [...name.matchAll(/\[([^\]]+)\]/g)].map(found => found[1] ?? '').filter(part => !/^\d*$/.test(part))
+  const inBrackets = [...name.matchAll(/\[([^\]]+)\]/g)].map(found => found[1] ??
+    '').filter(part => !/^\d*$/.test(part))
   const own = (inBrackets.at(-1) ?? name.replace(/\[\d*\]$/, '')).replace(/([a-z])([A-Z])/g, '$1_$2').toLowerCase()
   return own.replace(prefixes, '').replace(leadingUser, '')
     .replace(/ä/g, 'ae').replace(/ö/g, 'oe').replace(/ü/g, 'ue').replace(/ß/g, 'ss').replace(/ł/g, 'l')
@@ -38,13 +40,14 @@ export function personKeyOfParameter (name: string): PersonKey | undefined {
   return key !== undefined && certainKeys.has(key) && !uncertainNames.has(plainName(name)) ? key : undefined
 }
 
+type ListKey = 'email' | 'phone_number' | 'sha256_email_address' | 'sha256_phone_number'
 const lists: readonly PersonKey[] = ['email', 'phone_number', 'sha256_email_address', 'sha256_phone_number']
 const mostValues = 10
 const longestValue = 512
 const hash = /^[0-9a-f]{64}$/i
 
 /** The list a value belongs to: what came as an e-mail or phone may be a hash already. */
-function listOf (key: PersonKey, value: string): 'email' | 'phone_number' | 'sha256_email_address' | 'sha256_phone_number' {
+function listOf (key: PersonKey, value: string): ListKey {
   const isPhone = key === 'phone_number' || key === 'sha256_phone_number'
   if (hash.test(value)) return isPhone ? 'sha256_phone_number' : 'sha256_email_address'
   return isPhone ? 'phone_number' : 'email'
@@ -104,7 +107,11 @@ export function addToPerson (person: UserData, key: PersonKey, given: unknown, p
       ? { last_name: text.value }
       : splitName(text.value)
     if (split === undefined || address.last_name !== undefined) return false
-    person.address = { ...address, ...split, ...(address.first_name === undefined ? {} : { first_name: address.first_name }) }
+    person.address = {
+      ...address,
+      ...split,
+      ...(address.first_name === undefined ? {} : { first_name: address.first_name })
+    }
     return true
   }
   const field = key as Exclude<keyof Address, 'sha256_first_name' | 'sha256_last_name' | 'sha256_street'>
@@ -112,7 +119,8 @@ export function addToPerson (person: UserData, key: PersonKey, given: unknown, p
   return true
 }
 
-const addressKeys = ['first_name', 'last_name', 'sha256_first_name', 'sha256_last_name', 'street', 'sha256_street', 'city',
+const addressKeys = ['first_name', 'last_name', 'sha256_first_name', 'sha256_last_name', 'street', 'sha256_street',
+  'city',
   'region', 'postal_code', 'country'] as const
 
 /** Reads `user_data.address`: an object, or gtag's list of objects, of which the first counts. */

@@ -16,11 +16,14 @@ function read (body: unknown, more: Partial<ReadContext> = {}): { draft: Draft, 
 }
 
 const amounts: [given: unknown, value: number | string | null, currency?: string][] = [
-  [150, 150], [0, 0], [-5, -5], [0.1, 0.1], [1e999, 'not_a_number'], [Number.NaN, 'not_a_number'], [1e16, 'not_a_number'],
+  [150, 150], [0, 0], [-5, -5], [0.1, 0.1], [Number.POSITIVE_INFINITY, 'not_a_number'],
+  [Number.NaN, 'not_a_number'], [1e16,
+    'not_a_number'],
   [null, null], [undefined, null], ['', null], ['   ', null],
   ['150', 150], ['150.00', 150], ['150,00', 150], ['150,5', 150.5], ['0.125', 0.125], ['12.3456', 12.3456], ['.5', 0.5],
   ['€ 1.234,56', 1234.56, 'EUR'], ['1.234,56 €', 1234.56, 'EUR'], ['150.00 EUR', 150, 'EUR'], ['EUR150', 150, 'EUR'],
-  ['usd 12', 12, 'USD'], ['$1,000.00', 1000], ['1,234.56', 1234.56], ['1.234.567', 1234567], ['1,234,567.89', 1234567.89],
+  ['usd 12', 12, 'USD'], ['$1,000.00', 1000], ['1,234.56', 1234.56], ['1.234.567', 1234567], ['1,234,567.89',
+    1234567.89],
   ['1\u00A0234,50', 1234.5], ['1 234,50', 1234.5], ['1\'234.50', 1234.5], ['CHF 1’234.50', 1234.5, 'CHF'],
   ['1,50,000.00', 150000], ['99,-', 99], ['99,--', 99], ['-5,50', -5.5], ['100 zł', 100, 'PLN'], ['R$ 10,00', 10],
   ['1.234', 'ambiguous_number'], ['1,234', 'ambiguous_number'], ['12,500 EUR', 'ambiguous_number'],
@@ -40,8 +43,9 @@ test('an amount is parsed or refused, and never becomes 0 by mistake', t => {
 })
 
 test('currencies are ISO codes, in any case, or signs that mean one', t => {
-  const cases: [unknown, string | null][] = [['EUR', 'EUR'], ['eur', 'EUR'], [' Usd ', 'USD'], ['€', 'EUR'], ['$', null],
-    ['XYZ', null], ['EURO', null], [978, null], ['zł', 'PLN']]
+  const cases: [unknown, string | null][] = [['EUR', 'EUR'], ['eur', 'EUR'], [' Usd ', 'USD'], ['€', 'EUR'], ['$',
+    null],
+  ['XYZ', null], ['EURO', null], [978, null], ['zł', 'PLN']]
   for (const [given, expected] of cases) {
     const result = readCurrency(given)
     t.equal(result !== null && 'value' in result ? result.value : null, expected, JSON.stringify(given))
@@ -50,8 +54,12 @@ test('currencies are ISO codes, in any case, or signs that mean one', t => {
 })
 
 test('yes and no are understood in several languages', t => {
-  for (const given of [true, 1, '1', 'true', 'YES', 'on', 'ja', 'oui', 'sí', 'granted']) t.strictSame(readBoolean(given), { value: true })
-  for (const given of [false, 0, '0', 'false', 'No', 'off', 'nein', 'não', 'denied']) t.strictSame(readBoolean(given), { value: false })
+  for (const given of [true, 1, '1', 'true', 'YES', 'on', 'ja', 'oui', 'sí',
+    'granted']) t.strictSame(readBoolean(given), { value: true })
+  for (const given of [false, 0, '0', 'false', 'No', 'off', 'nein', 'não', 'denied']) {
+    t.strictSame(readBoolean(given),
+      { value: false })
+  }
   for (const given of ['maybe', 2, {}, []]) t.match(readBoolean(given), { refused: String })
   for (const given of [null, undefined, '']) t.equal(readBoolean(given), null)
   t.end()
@@ -76,7 +84,8 @@ test('times are read by magnitude, or as ISO 8601 with an offset', t => {
 })
 
 test('a time is judged by our clock', t => {
-  const judged: [name: string, givenMs: number, sentAtMs: number | undefined, isSigned: boolean, occurredAtMs: number, warning?: string][] = [
+  const judged: [name: string, givenMs: number, sentAtMs: number | undefined, isSigned: boolean, occurredAtMs: number,
+    warning?: string][] = [
     ['just now', nowMs - 500, undefined, false, nowMs - 500],
     ['a little ahead', nowMs + 3000, undefined, false, nowMs],
     ['an hour ahead', nowMs + 60 * minuteMs, undefined, false, nowMs, 'in_the_future'],
@@ -124,7 +133,8 @@ test('names and ids', t => {
     const { draft } = read(body)
     t.strictSame([draft.eventName, draft.eventId], [name, id], JSON.stringify(body).slice(0, 60))
   }
-  for (const body of [{}, { event_name: '' }, { event_name: 7 }, { event_name: 'x'.repeat(101) }, { event_name: 'a\nb' },
+  for (const body of [{}, { event_name: '' }, { event_name: 7 }, { event_name: 'x'.repeat(101) },
+    { event_name: 'a\nb' },
     null, [], 'text', 5, { event_name: { toString: 1 } }]) {
     t.match(readEvent(body, context), { error: { code: 'invalid_event' } }, JSON.stringify(body).slice(0, 40))
   }
@@ -137,7 +147,17 @@ test('aliases, GA4 params and flat persons come under one name', t => {
     event_source_url: 'https://www.example.com/thanks?gclid=abcdef',
     referrer: 'https://www.example.com/',
     order_id: '77',
-    params: { value: '1.234,56 EUR', items: [{ id: 'sku-1', name: 'Shoe', price: '9,90', quantity: '2', colour: 'red' }], plan: 'gold' },
+    params: {
+      value: '1.234,56 EUR',
+      items: [{
+        id: 'sku-1',
+        name: 'Shoe',
+        price: '9,90',
+        quantity: '2',
+        colour: 'red'
+      }],
+      plan: 'gold'
+    },
     email_address: 'a@b.de',
     firstName: 'Anna',
     fbclid: 'IwAR_flat',
@@ -171,8 +191,19 @@ test('user_data is taken in every form', t => {
     [{ sha256_email_address: hash.toUpperCase() }, { sha256_email_address: [hash.toUpperCase()] }],
     [{ sha256_email_address: ['nope'] }, undefined],
     [{ email: hash }, { sha256_email_address: [hash] }],
-    [{ address: [{ first_name: 'A', postal_code: 1234 }, { first_name: 'B' }] }, { address: { first_name: 'A', postal_code: '1234' } }],
-    [{ address: { sha256_first_name: hash, street: 'S 1', zip: '1' } }, { address: { sha256_first_name: hash, street: 'S 1', postal_code: '1' } }],
+    [{ address: [{ first_name: 'A', postal_code: 1234 }, { first_name: 'B' }] }, {
+      address: {
+        first_name: 'A',
+        postal_code: '1234'
+      }
+    }],
+    [{ address: { sha256_first_name: hash, street: 'S 1', zip: '1' } }, {
+      address: {
+        sha256_first_name: hash,
+        street: 'S 1',
+        postal_code: '1'
+      }
+    }],
     [{ first_name: 'A', city: 'Bonn', country: 'DE' }, { address: { first_name: 'A', city: 'Bonn', country: 'DE' } }],
     [{ birth_date: '1990-01-01', gender: 'f' }, { birth_date: '1990-01-01', gender: 'f' }],
     [{ email: '', phone_number: null }, undefined],
@@ -188,7 +219,13 @@ test('user_data is taken in every form', t => {
 test('what somebody said about consent and cannot be read is never a yes', t => {
   const { draft, codes } = read({
     event_name: 'x',
-    consent: { ad_storage: 'granted', ad_user_data: 'perhaps', ad_personalization: false, analytics_storage: null, other: 1 }
+    consent: {
+      ad_storage: 'granted',
+      ad_user_data: 'perhaps',
+      ad_personalization: false,
+      analytics_storage: null,
+      other: 1
+    }
   })
   t.strictSame(draft.data.consent, { ad_storage: 'granted', ad_user_data: 'denied', ad_personalization: 'denied' })
   t.strictSame(codes, ['consent.ad_user_data: unreadable_taken_as_denied'])
@@ -196,20 +233,27 @@ test('what somebody said about consent and cannot be read is never a yes', t => 
 })
 
 test('hostile values leave a warning, and the event lives', t => {
-  const body: unknown = JSON.parse(`{"event_name":"x","value":1e999,"tax":"1e5","title":"a\\u0000b\\ud800c","__proto__":{"polluted":1},
-    "constructor":{"prototype":{"polluted":1}},"params":{"__proto__":{"polluted":1},"n":1e999},"items":"no","consent":[],
-    "click_ids":{"fbclid":"no spaces allowed","gclid":"ok_id","other":"x"},"cookies":{"_fbp":"nonsense","x":"y"},"browser_tags":{"meta":"lied"},
-    "page_location":"javascript:alert(1)","currency":"EURO","language":"<b>","page_seed":"1","visitor_id":"v","ip_override":"1.2.3.4"}`)
+  const body: unknown = JSON.parse(`{"event_name":"x","value":1e999,"tax":"1e5","title":"a\\u0000b\\ud800c",
+    "__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},
+    "params":{"__proto__":{"polluted":1},"n":1e999},"items":"no","consent":[],
+    "click_ids":{"fbclid":"no spaces allowed","gclid":"ok_id","other":"x"},
+    "cookies":{"_fbp":"nonsense","x":"y"},"browser_tags":{"meta":"lied"},
+    "page_location":"javascript:alert(1)","currency":"EURO","language":"<b>","page_seed":"1",
+    "visitor_id":"v","ip_override":"1.2.3.4"}`)
   const { draft, codes } = read(body)
   t.equal(draft.data.params?.title, 'ab\uFFFDc')
   t.strictSame(draft.data.click_ids, { gclid: { value: 'ok_id', seen_at_ms: nowMs } })
   t.strictSame(draft.visitor, {})
   t.equal(({} as Record<string, unknown>).polluted, undefined)
   t.notOk(JSON.stringify(draft.data).includes('polluted'))
-  t.strictSame(codes.toSorted(), ['__proto__: bad_name', 'browser_tags.meta: unknown_tag_state', 'click_ids.fbclid: malformed_click_id',
-    'click_ids.other: unknown_click_id', 'consent: not_an_object', 'constructor: bad_name', 'cookies._fbp: unknown_or_malformed_cookie',
-    'cookies.x: unknown_or_malformed_cookie', 'currency: unknown_currency', 'ip_override: only_from_signed_senders', 'items: not_a_list',
-    'language: not_a_language', 'n: not_a_number', 'page_location: not_an_address', 'page_seed: not_a_page_seed', 'tax: not_a_number',
+  t.strictSame(codes.toSorted(), ['__proto__: bad_name', 'browser_tags.meta: unknown_tag_state',
+    'click_ids.fbclid: malformed_click_id',
+    'click_ids.other: unknown_click_id', 'consent: not_an_object', 'constructor: bad_name',
+    'cookies._fbp: unknown_or_malformed_cookie',
+    'cookies.x: unknown_or_malformed_cookie', 'currency: unknown_currency', 'ip_override: only_from_signed_senders',
+    'items: not_a_list',
+    'language: not_a_language', 'n: not_a_number', 'page_location: not_an_address', 'page_seed: not_a_page_seed',
+    'tax: not_a_number',
     'value: not_a_number', 'visitor_id: only_from_signed_senders'].toSorted())
   t.end()
 })
@@ -232,6 +276,9 @@ test('only a signed sender says whose event it is', t => {
 
 test('a page seed is the script\'s, or nothing', t => {
   t.match(readPageSeed('1764000000000.123456789012345678'), { value: { startedAtMs: 1764000000000 } })
-  for (const given of ['x', '1764000000000', '1.2', 1764000000000.5, {}]) t.match(readPageSeed(given), { refused: 'not_a_page_seed' })
+  for (const given of ['x', '1764000000000', '1.2', 1764000000000.5, {}]) {
+    t.match(readPageSeed(given),
+      { refused: 'not_a_page_seed' })
+  }
   t.end()
 })

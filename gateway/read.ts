@@ -35,9 +35,9 @@ export interface Draft {
 export interface ReadError { code: 'malformed_body' | 'invalid_event', message: string, path?: string }
 export type ReadResult = { draft: Draft, warnings: Warning[] } | { error: ReadError }
 
-type Field = 'page_location' | 'page_referrer' | 'page_title' | 'language' | 'screen_resolution' | 'value' | 'currency' |
-  'transaction_id' | 'tax' | 'shipping' | 'coupon' | 'search_term' | 'form_id' | 'form_name' | 'new_customer' | 'user_id' |
-  'action_source' | 'gpc'
+type Field = 'page_location' | 'page_referrer' | 'page_title' | 'language' | 'screen_resolution' | 'value' |
+  'currency' | 'transaction_id' | 'tax' | 'shipping' | 'coupon' | 'search_term' | 'form_id' | 'form_name' |
+  'new_customer' | 'user_id' | 'action_source' | 'gpc'
 
 const text = (longest: number) => (given: unknown) => readText(given, longest)
 const actionSource = (given: unknown): Coerced<string> => {
@@ -71,7 +71,8 @@ const fields: { field: Field, also?: string[], read: (given: unknown) => Coerced
 const nameKeys = ['event_name', 'event', 'eventName']
 const idKeys = ['event_id', 'eventId', 'eventID']
 export const timeKeys = ['event_time', 'eventTime', 'timestamp', 'timestamp_micros']
-const mapKeys = ['user_data', 'items', 'click_ids', 'cookies', 'consent', 'browser_tags', 'params', 'page_seed', 'sent_at']
+const mapKeys = ['user_data', 'items', 'click_ids', 'cookies', 'consent', 'browser_tags', 'params', 'page_seed',
+  'sent_at']
 const signedKeys = ['ip_override', 'user_agent', 'visitor_id']
 
 /** Every key that means something of its own in a body; any other is a parameter, or a lead's answer. */
@@ -107,7 +108,13 @@ export function readEvent (body: unknown, context: ReadContext): ReadResult {
   const named = find(nameKeys)
   const givenName = named === undefined ? context.defaultName : readName(named.value) ?? context.defaultName
   if (givenName === undefined) {
-    return { error: { code: 'invalid_event', message: 'event_name must be a text of 1 to 100 characters', path: 'event_name' } }
+    return {
+      error: {
+        code: 'invalid_event',
+        message: 'event_name must be a text of 1 to 100 characters',
+        path: 'event_name'
+      }
+    }
   }
   if (named !== undefined && readName(named.value) === undefined) warn(named.name, 'unusable_name')
   const eventName = canonicalEventName(givenName)
@@ -117,7 +124,8 @@ export function readEvent (body: unknown, context: ReadContext): ReadResult {
   data.user_data = readPeople(body, find, warn)
   const flatClicks = Object.fromEntries(Object.entries(body).filter(([name]) => clickIdKind(name) !== undefined))
   data.click_ids = readClickIds(
-    { ...flatClicks, ...asObject(find(['click_ids'])?.value, 'click_ids', warn) }, 'click_ids', context.receivedAtMs, warn)
+    { ...flatClicks, ...asObject(find(['click_ids'])?.value, 'click_ids', warn) }, 'click_ids', context.receivedAtMs,
+    warn)
   data.cookies = readCookies(find(['cookies'])?.value, 'cookies', warn)
   data.consent = readConsent(find(['consent'])?.value, 'consent', warn)
   data.browser_tags = readBrowserTags(find(['browser_tags'])?.value, 'browser_tags', warn)
@@ -188,7 +196,8 @@ function readRest (body: object, warn: Warn): EventData['params'] {
   return readParameters(Object.fromEntries([...inner, ...own]), '', warn)
 }
 
-function decideId (eventName: string, transactionId: string | undefined, find: Find, context: ReadContext, warn: Warn): string {
+function decideId (eventName: string, transactionId: string | undefined, find: Find, context: ReadContext,
+  warn: Warn): string {
   const found = find(idKeys)
   const id = readId(found?.value)
   if (id !== null && 'value' in id) return id.value
@@ -202,7 +211,10 @@ function decideTime (find: Find, context: ReadContext, warn: Warn): number {
   const found = find(timeKeys)
   const given = readTime(found?.value)
   if (found === undefined || given === null) return context.receivedAtMs
-  const shown = typeof found.value === 'number' || typeof found.value === 'string' ? safeName(String(found.value)) : undefined
+  const shown = typeof found.value === 'number' ||
+    typeof found.value === 'string'
+    ? safeName(String(found.value))
+    : undefined
   if ('refused' in given) {
     warn(found.name, given.refused, shown)
     return context.receivedAtMs

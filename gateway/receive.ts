@@ -94,9 +94,17 @@ Prepared | { error: ReadError, warnings?: Warning[] } {
   const isSigned = trust === 'signed'
   const context = { receivedAtMs: nowMs, isSigned, sentAt: incoming.sentAt, newId: deps.newId }
 
-  const read: LeadDraft | { error: ReadError } = 'lead' in post ? readLead(post.lead, context, site.formEvents) : readEvent(post.event, context)
+  const read: LeadDraft | { error: ReadError } = 'lead' in post
+    ? readLead(post.lead, context,
+      site.formEvents)
+    : readEvent(post.event, context)
   if ('error' in read) return read
-  if (incoming.isStrict && read.warnings.length > 0) return { error: refuseStrictly(read.warnings), warnings: read.warnings }
+  if (incoming.isStrict && read.warnings.length > 0) {
+    return {
+      error: refuseStrictly(read.warnings),
+      warnings: read.warnings
+    }
+  }
   const { draft, warnings } = read
 
   const said = gather(draft, incoming, nowMs)
@@ -118,7 +126,8 @@ function refuseStrictly (warnings: readonly Warning[]): ReadError {
 }
 
 /** The part as it is stored; and the landing, if there was one and it may be kept. */
-function toArrival (data: EventData, draft: Draft, may: Storable, incoming: Incoming, nowMs: number, deps: Deps): Arrival {
+function toArrival (data: EventData, draft: Draft, may: Storable, incoming: Incoming, nowMs: number,
+  deps: Deps): Arrival {
   const arrival: Arrival = {
     part: {
       receipt_id: deps.newReceiptId(),

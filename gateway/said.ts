@@ -38,7 +38,8 @@ export function readConsent (given: unknown, path: string, warn: Warn): Partial<
 }
 
 /** Click ids under their canonical names. Values are opaque: kept byte for byte, or dropped. */
-export function readClickIds (given: unknown, path: string, seenAtMs: number, warn: Warn): Record<string, ClickId> | undefined {
+export function readClickIds (given: unknown, path: string, seenAtMs: number, warn: Warn): Record<string,
+  ClickId> | undefined {
   const ids: Record<string, ClickId> = {}
   for (const [name, value] of entriesOf(given, path, warn)) {
     const kind = clickIdKind(name)
@@ -54,13 +55,17 @@ export function readCookies (given: unknown, path: string, warn: Warn): Record<s
   const cookies: Record<string, string> = {}
   for (const [name, value] of entriesOf(given, path, warn)) {
     if (typeof value === 'string' && knownCookie(name, value) !== undefined) cookies[name] = value
-    else if (value !== null && value !== undefined && value !== '') warn(`${path}.${safeName(name)}`, 'unknown_or_malformed_cookie')
+    else if (value !== null && value !== undefined && value !== '') {
+      warn(`${path}.${safeName(name)}`,
+        'unknown_or_malformed_cookie')
+    }
   }
   return Object.keys(cookies).length === 0 ? undefined : cookies
 }
 
 /** What each network's own tag did, by destination type or name. */
-export function readBrowserTags (given: unknown, path: string, warn: Warn): Record<string, BrowserTagState> | undefined {
+export function readBrowserTags (given: unknown, path: string, warn: Warn): Record<string,
+  BrowserTagState> | undefined {
   const tags: Record<string, BrowserTagState> = {}
   for (const [name, value] of entriesOf(given, path, warn)) {
     const state = browserTagStates.find(known => known === value)
@@ -84,5 +89,8 @@ export function readId (given: unknown): { value: string } | { refused: string }
 /** An event's name: up to 100 characters, clean. */
 export function readName (given: unknown): string | undefined {
   const text = typeof given === 'string' ? readText(given, 100) : null
-  return text !== null && 'value' in text && text.warning === undefined && !/[\t\r\n]/.test(text.value) ? text.value : undefined
+  return text !== null && 'value' in text && text.warning === undefined &&
+    !/[\t\r\n]/.test(text.value)
+    ? text.value
+    : undefined
 }

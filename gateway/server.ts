@@ -1,4 +1,4 @@
-// The gateway's HTTP server: one public port for scripts, forms and servers. Knows routes and limits, not what events are.
+// The gateway's HTTP server: one public port for scripts, forms and servers. Knows routes and limits, not events.
 import { randomBytes, randomUUID, randomInt } from 'node:crypto'
 import type { AddressInfo, Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
@@ -42,7 +42,12 @@ const defaultLimits: Limits = { eventsPerMinute: 600, leadsPerMinute: 30 }
 
 /** What each path takes; anything else on it is 405. */
 const methods: Record<string, string> = {
-  '/v1/e': 'POST, OPTIONS', '/v1/events': 'POST', [leadRoute]: 'POST, OPTIONS', '/s.js': 'GET, HEAD', '/livez': 'GET, HEAD', '/readyz': 'GET, HEAD'
+  '/v1/e': 'POST, OPTIONS',
+  '/v1/events': 'POST',
+  [leadRoute]: 'POST, OPTIONS',
+  '/s.js': 'GET, HEAD',
+  '/livez': 'GET, HEAD',
+  '/readyz': 'GET, HEAD'
 }
 
 /** Builds the server without listening. Closing it waits for the answers that are owed, and for the ingest log. */
@@ -73,7 +78,12 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   handleErrors(app, ({ route, error }) => {
     const { name, stack } = error instanceof Error ? error : { name: 'unknown', stack: undefined }
     // Frames only: the message may quote what was posted.
-    deps.logger.error({ route, error: name, frames: stack?.split('\n').filter(line => /^\s+at /.test(line)).slice(0, 8) }, 'request failed')
+    deps.logger.error({
+      route,
+      error: name,
+      frames: stack?.split('\n').filter(line => /^\s+at /.test(line)).slice(0,
+        8)
+    }, 'request failed')
   }, apologise)
   addCollectRoutes(app, gateway)
   addLeadRoute(app, gateway)
@@ -109,7 +119,10 @@ function openGateway (app: FastifyInstance, deps: GatewayDeps): Gateway {
       const count = await countEvents(request)
       if (count.isAllowed || !count.isExceeded) return
       deps.metrics.ingestShed.inc({ reason: 'too_many' })
-      throw new Refusal('too_many', 'too many requests from this address', { retryAfterSeconds: Math.max(1, count.ttlInSeconds) })
+      throw new Refusal('too_many', 'too many requests from this address', {
+        retryAfterSeconds: Math.max(1,
+          count.ttlInSeconds)
+      })
     },
     isLeadOverLimit: async request => {
       const count = await countLeads(request)

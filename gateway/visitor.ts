@@ -36,11 +36,13 @@ export function isVisitorId (given: string): boolean {
 export function verifyVisitor (facts: VisitorFacts, keys: Keys): string | undefined {
   for (const value of facts.jar.get(facts.cookieName) ?? []) {
     const [version, id, grantedAt, mac, ...more] = value.split('.')
-    if (version !== 'v1' || id === undefined || grantedAt === undefined || mac === undefined || more.length > 0) continue
+    if (version !== 'v1' || id === undefined || grantedAt === undefined || mac === undefined ||
+      more.length > 0) continue
     if (!isVisitorId(id) || !/^\d{9,11}$/.test(grantedAt) || !/^[\w-]{43}$/.test(mac)) continue
     const endsAtMs = (Number(grantedAt) + lifeSeconds(facts.consentDays)) * 1000
     if (endsAtMs <= facts.nowMs) continue
-    if (keys.macMatches(Buffer.from(mac, 'base64url'), purpose, facts.cookieName, facts.scope.boundTo, id, grantedAt)) return id
+    if (keys.macMatches(Buffer.from(mac, 'base64url'), purpose, facts.cookieName, facts.scope.boundTo, id,
+      grantedAt)) return id
   }
   return undefined
 }
@@ -91,8 +93,10 @@ export function makeMetaCookies (facts: MetaCookieFacts, keys: Keys): Record<str
   }
   const click = data.click_ids?.fbclid
   // A longer fbclid would make a cookie that Meta's own library ignores; a dot would make another grammar of it.
-  if (data.cookies?._fbc === undefined && click !== undefined && click.value.length <= 500 && !click.value.includes('.')) {
-    made._fbc = makeFbc(scope.boundTo, facts.firstSeenMs(`${scope.boundTo} ${click.value}`, startedAtMs ?? nowMs), click.value)
+  if (data.cookies?._fbc === undefined && click !== undefined && click.value.length <= 500 &&
+    !click.value.includes('.')) {
+    made._fbc = makeFbc(scope.boundTo, facts.firstSeenMs(`${scope.boundTo} ${click.value}`, startedAtMs ?? nowMs),
+      click.value)
   }
   return made
 }

@@ -25,7 +25,8 @@ export function subjectPhone (given: string, country?: string): string | undefin
 /** Every usable identifier in `user_data`, each once, sorted. */
 export function subjectsOf (person: UserData | undefined, country?: string): Subject[] {
   const emails = (person?.email ?? []).map(subjectEmail).filter(value => value !== undefined)
-  const phones = (person?.phone_number ?? []).map(given => subjectPhone(given, country)).filter(value => value !== undefined)
+  const phones = (person?.phone_number ?? []).map(given => subjectPhone(given,
+    country)).filter(value => value !== undefined)
   return [
     ...[...new Set(emails)].sort().map(value => ({ kind: 'email' as const, value })),
     ...[...new Set(phones)].sort().map(value => ({ kind: 'phone' as const, value }))

@@ -69,11 +69,12 @@ interface WorldOptions {
   now?: () => number
 }
 
-/** Sends one request as a browser of the site would, unless told otherwise. `body`: a JSON value, or bytes as they are. */
+/** Sends one request as a browser of the site would, unless told otherwise. `body`: a JSON value, or bytes. */
 export async function send (base: string, body: unknown, options: PostOptions = {}): Promise<Answer> {
   const { path = '/v1/e', method = 'POST', host = 't.example.com', origin = 'https://www.example.com' } = options
   const type = options.type === undefined ? 'text/plain;charset=UTF-8' : options.type
-  const bytes = typeof body === 'string' || Buffer.isBuffer(body) ? Buffer.from(body) : Buffer.from(JSON.stringify(body) ?? '')
+  const isRaw = typeof body === 'string' || Buffer.isBuffer(body)
+  const bytes = Buffer.from(isRaw ? body : JSON.stringify(body))
   const headers: Record<string, string> = { host, 'user-agent': browserAgent }
   if (origin !== null) headers.origin = origin
   if (type !== null && method === 'POST') headers['content-type'] = type
@@ -138,8 +139,20 @@ export async function gatewayWorld (t: Test, options: WorldOptions = {}) {
       data: fromPlaintexts({ data: open(sealed), client: client === null ? null : open(client) })
     }))
   }
-  async function leads (): Promise<{ lead_id: string, event_seq: number, flags: string[], data: LeadData, first_touch: unknown }[]> {
-    const { rows } = await pool.query<{ lead_id: string, event_seq: number, flags: string[], sealed: Buffer, first_touch: Buffer | null }>(
+  async function leads (): Promise<{
+    lead_id: string,
+    event_seq: number,
+    flags: string[],
+    data: LeadData,
+    first_touch: unknown
+  }[]> {
+    const { rows } = await pool.query<{
+      lead_id: string,
+      event_seq: number,
+      flags: string[],
+      sealed: Buffer,
+      first_touch: Buffer | null
+    }>(
       'SELECT * FROM leads ORDER BY received_at, lead_id')
     return rows.map(({ sealed, first_touch: touch, ...row }) => ({
       ...row,
