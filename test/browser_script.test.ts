@@ -220,11 +220,11 @@ test('a prerendered page reports when it is seen, and a page from the back/forwa
   const site = await openScriptSite({ consent: 'opt_out' })
   t.teardown(() => site.close())
   // No debugger may be attached, so the pages themselves go on when the server says so, and tell it how far they are.
-  const onState = (state: string, act: string) => `<script>const timer = setInterval(async () => {
-    if (document.prerendering || !(await (await fetch('/state')).text()).endsWith('${state}')) return
-    clearInterval(timer)
-    ${act}
-  }, 20)</script>`
+  // One question at a time: a page with a request in flight does not go into the cache.
+  const onState = (state: string, act: string) => `<script>(async function ask () {
+    if (!document.prerendering && (await (await fetch('/state')).text()).endsWith('${state}')) ${act}
+    else setTimeout(ask, 20)
+  })()</script>`
   const rules = '<script type="speculationrules">{"prerender":[{"urls":["/ahead"],"eagerness":"immediate"}]}</script>'
   site.pages.set('/state', 'wait')
   site.pages.set('/start', html(rules + onState('forth', 'location.href = "/ahead"')))

@@ -5,7 +5,6 @@ import { announce } from './layer.ts'
 import type { Post } from './transport.ts'
 
 const idName = 'postern_event_id'
-const retryAfterMs = 4000
 const secretInputs = '[type=password],[autocomplete*=cc-]'
 const secretName = /passw|card.?n|cv[cv]/i
 
@@ -53,6 +52,7 @@ export function assistLeadForms (
   track: (name: string, params: Record<string, unknown>) => unknown
 ): void {
   const path = 'v1/leads'
+  const retryAfterMs = 4000
 
   const onSubmit = guarded((event: SubmitEvent) => {
     const form = event.target as HTMLFormElement

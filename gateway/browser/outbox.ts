@@ -12,10 +12,6 @@ export interface Outbox {
   empty: () => void
 }
 
-const maxWaiting = 50
-/** A body stays so small that several fit into the browser's 64 KiB for keepalive requests. */
-const maxBodyCharacters = 16_000
-
 /**
  * Keeps events in order: one request at a time, tried again after 2, 4, 8 … seconds or with the next event. Over fifty
  * waiting events the oldest go, except the first, which is the landing.
@@ -28,6 +24,10 @@ export function openOutbox (
   post: (body: string, settle: (done: boolean) => void) => void,
   later: (run: () => void, delayMs: number) => unknown = setTimeout
 ): Outbox {
+  // Numbers stand in functions: there the minifier puts them where they are used.
+  const maxWaiting = 50
+  /** A body stays so small that several fit into the browser's 64 KiB for keepalive requests. */
+  const maxBodyCharacters = 16_000
   let waiting: PageEvent[] = []
   let inFlight = 0
   let failures = 0

@@ -18,8 +18,6 @@ let site: PublicSite
 /** Domain of the cookies we write; '' is the page's host. */
 let domain = ''
 
-const metaCookieDays = 90
-
 /** Sets a cookie for the whole site, or deletes it (0 days). */
 function writeCookie (name: string, value: string, days: number): void {
   document.cookie = `${name}=${value}; Path=/; SameSite=Lax; Max-Age=${days * 86_400}` +
@@ -43,6 +41,7 @@ export function readCookies (purpose: 'ads' | 'analytics'): Record<string, strin
 /** Makes Meta's cookies before its pixel runs; where the pixel is on the page already, they are its own. */
 export function writeMetaCookies (clickedAtMs: number, random: string, fbclid: string | undefined): void {
   if (!allowed.ads || window.fbq) return
+  const metaCookieDays = 90
   const missing = missingMetaCookies(readCookies('ads'), domain, clickedAtMs, random, fbclid)
   for (const name in missing) writeCookie(name, missing[name] as string, metaCookieDays)
 }
