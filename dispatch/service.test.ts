@@ -1,8 +1,11 @@
 import { test } from 'tap'
+import { Value } from 'typebox/value'
 import { createMetrics } from '../config/metrics.ts'
+import { startFakeNetworks } from '../demo/networks/fake_networks.ts'
 import { deliveryOf, fictionalNetwork, json, storeEvent, testKeys, until } from '../test/dispatch_world.ts'
 import { testDatabase } from '../test/database.ts'
 import { fictional, fictionalTarget } from '../test/fictional.ts'
+import meta from './destinations/meta/destination.ts'
 import type { SiteTargets } from './roster.ts'
 import { startDispatch } from './service.ts'
 
@@ -92,4 +95,49 @@ test('stopping hears the answer of a request under way', async t => {
   answer()
   await stopped
   t.match(await deliveryOf(pool, seq), { state: 'delivered' })
+})
+
+test('a lead goes to the strict fake of Meta, through outages, and is counted once', async t => {
+  const { url, pool } = await testDatabase(t)
+  const fakes = await startFakeNetworks()
+  t.teardown(async () => await fakes.close())
+  fakes.behave({
+    faults: [
+      { kind: 'status', status: 500, code: 2, is_transient: true, times: 1 },
+      { kind: 'drop', times: 1 }
+    ]
+  })
+  const silent = () => undefined
+  const dispatch = await startDispatch({
+    databaseUrl: url,
+    keys: testKeys,
+    sites: [{
+      rules: { ...fictionalTarget().site, defaults: { country: 'DE' } },
+      destinations: [{
+        name: 'meta',
+        type: 'meta',
+        mode: 'live',
+        events: 'conversions',
+        endpoint: `${fakes.url}/meta`,
+        params: [],
+        own: Value.Default(meta.settings, { pixel_id: '123456789012345', access_token: 'EAAtoken' })
+      }]
+    }],
+    log: { info: silent, warn: silent, error: silent },
+    metrics: createMetrics('test'),
+    timings: { sweepMs: 50 }
+  })
+  t.teardown(async () => await dispatch.stop())
+  const client = { ip: '203.0.113.7', user_agent: 'Mozilla/5.0' }
+  const page = { page_location: 'https://www.example.com/offer', client }
+  const seq = await storeEvent(pool, { id: 'lead-1', data: { ...page, user_data: { email: ['anna@example.com'] } } })
+  dispatch.wake()
+  // Three requests, whatever chance makes of the jitter: an outage, a lost answer, and the one that is heard.
+  await until(async () => {
+    await pool.query('UPDATE deliveries SET due_at = now(), hold_until = now() WHERE reason = \'network_error\'')
+    return await deliveryOf(pool, seq)
+  }, delivery => delivery?.state === 'delivered')
+  t.same(fakes.received().map(({ event_id: id, verdict }) => [id, verdict]),
+    [['lead-1', 'rejected'], ['lead-1', 'counted'], ['lead-1', 'deduplicated']])
+  t.match(await deliveryOf(pool, seq), { attempts: 3 })
 })

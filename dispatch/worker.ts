@@ -1,5 +1,7 @@
 // THE FLOW, second half: a job's deliveries become requests, and what the network answers becomes their outcome.
 // load → decide → map → batch → intend → send → judge → settle
+import { setTimeout } from 'node:timers/promises'
+import { isOutage } from '../config/postgres.ts'
 import type { Outcome } from '../schema/outcome.ts'
 import { jsonBytes, pack, type Packable } from './batch.ts'
 import { decide, type Decision } from './decide.ts'
@@ -152,16 +154,32 @@ async function sendBatch (batch: readonly Ready[], claim: Claim, passage: Passag
   tellBreaker(target, answer, outcomes, nowMs, deps)
 
   const settlements = settle(going, outcomes, target, nowMs, deps)
-  const isOurs = await settleAttempt(deps, claim, attempt.id, {
+  const isOurs = await untilServed(deps, async () => await settleAttempt(deps, claim, attempt.id, {
     httpStatus: answer?.kind === 'response' ? answer.response.status : null,
     durationMs: answer?.durationMs ?? 0,
     result: resultOf(outcomes),
     trace: traceOf(judgement),
     said: saidOf(answer, judgement, outcomes)
-  }, settlements)
+  }, settlements))
   const trace = traceOf(judgement)
   reportAttempt(deps, target, { attemptId: attempt.id, going, answer, outcomes, settlements, isOurs, trace })
   return settlements.some(one => one.pauses !== undefined)
+}
+
+/**
+ * The answer is known to this process alone: while Postgres is away it is kept and offered again, for a part of the
+ * lease. Only then is it given up, and the attempt is sent again by whoever finds its lease run out.
+ */
+async function untilServed<T> (deps: Deps, write: () => Promise<T>): Promise<T> {
+  const startedMs = performance.now()
+  for (;;) {
+    try {
+      return await write()
+    } catch (error) {
+      if (!isOutage(error) || performance.now() - startedMs > deps.timings.leaseMs / 3) throw error
+      await setTimeout(250)
+    }
+  }
 }
 
 /** Sends and judges. A bug in a destination's `request` or `judge` is an outcome too: it must not send for ever. */
