@@ -61,7 +61,7 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
     bodyLimit: 64 * 1024,
     requestTimeout: 15_000,
     keepAliveTimeout: 65_000,
-    http: { headersTimeout: 10_000, maxHeaderSize: 16 * 1024 },
+    http: { headersTimeout: 10_000, maxHeaderSize: 16 * 1024, connectionsCheckingInterval: 2000 },
     routerOptions: { maxParamLength: 100 },
     forceCloseConnections: 'idle',
     // Ours says so in the same words as every other refusal, and when to come back.
