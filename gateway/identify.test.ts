@@ -82,6 +82,10 @@ test('cookies are set once, with their attributes, and what the browser has is k
   t.strictSame([...setCookiesOf(withOwn).keys()], ['_pstn'], 'what the body has is not made again')
   t.match((await world.parts()).at(-1)?.data, { cookies: theirs, click_ids: { fbclid: { value: 'AbC_123-x' } } })
 
+  for (const meta of ['absent', 'blocked']) {
+    const answer = await world.post({ event_name: 'page_view', consent: granted, browser_tags: { meta } })
+    t.strictSame([...setCookiesOf(answer).keys()], ['_pstn', '_fbp'], `the pixel is ${meta}`)
+  }
   const withPixel = await world.post({
     event_name: 'page_view',
     page_location: page,

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { test, type Test } from 'tap'
 import type { Pool } from '../config/postgres.ts'
+import { eventKey } from '../schema/sealing.ts'
 import { testDatabase } from '../test/database.ts'
 import { testKeys } from '../test/gateway_world.ts'
 import { Unavailable, type Arrival, type IngestLog } from './arrival.ts'
@@ -60,13 +61,15 @@ const gone = () => new Error('Connection terminated unexpectedly')
 
 test('arrivals that come while a commit is in flight share the next one', async t => {
   const sizes: number[] = []
-  const { log, count } = await openLog(t, query => async statement => {
+  const { log, pool, count } = await openLog(t, query => async statement => {
     if (isAppend(statement)) sizes.push(statement.values?.[0]?.length ?? 0)
     return await query(statement)
   }, { lanes: 1 })
   const receipts = await Promise.all(Array.from({ length: 1200 }, (_, at) => log.append([arrival(`e${at}`)])))
   t.ok(receipts.every(([receipt]) => receipt?.status === 'stored' && receipt.isNewEvent))
   t.strictSame(sizes, [1, 500, 500, 199], 'no timer; at most 500 rows')
+  const { rows } = await pool.query('SELECT 1 FROM event_keys WHERE digest = $1', [eventKey('purchase', 'e7')])
+  t.equal(rows.length, 1, 'under the key that every room computes')
   t.equal(await count('events'), 1200)
 })
 

@@ -100,7 +100,7 @@ test('postern_next is no open redirect', t => {
   if (open === undefined) throw new Error('the site is missing')
   const evil = ['//evil.example', '/\\evil.example', '\\\\evil.example', 'https:evil.example', 'https:/evil.example',
     'https://evil.example',
-    'https://www.example.com@evil.example', 'https://www.example.com:x@evil.example', 'https://a:b@www.example.com/',
+    'https://www.example.com@evil.example', 'https://www.example.com:x@evil.example', 'https://a:b@www.example.com/', 'https://a@www.example.com/',
     'https://evil.example\\@www.example.com',
     'https://www.example.com.evil.example', 'https://www.example.com%2eevil.example',
     'https://evil.example#www.example.com',
