@@ -27,9 +27,11 @@ export async function readParts (pool: Queryable, seqs: number[], day: string): 
   const { rows } = await pool.query<PartRow>(`
     SELECT e.event_seq, e.seq, e.receipt_id, e.site, e.trust::text AS trust, e.event_name, e.event_id, e.visitor,
       e.sealed, e.sealed_client, (extract(epoch FROM e.received_at) * 1000)::bigint AS received_ms,
-      (extract(epoch FROM e.occurred_at) * 1000)::bigint AS occurred_ms, l.lead_id
-    FROM events e LEFT JOIN leads l ON e.is_lead AND l.site = e.site AND l.event_seq = e.event_seq
-    WHERE e.event_seq = ANY($1) AND e.day = $2 ORDER BY e.event_seq, e.seq`, [seqs, day])
+      (extract(epoch FROM e.occurred_at) * 1000)::bigint AS occurred_ms,
+      CASE WHEN e.is_lead THEN (
+        SELECT l.lead_id FROM leads l WHERE l.site = e.site AND l.event_seq = e.event_seq
+      ) END AS lead_id
+    FROM events e WHERE e.event_seq = ANY($1) AND e.day = $2 ORDER BY e.event_seq, e.seq`, [seqs, day])
   return rows
 }
 
