@@ -1,8 +1,10 @@
 // Lead forms in a real Chromium: what they carry, that each lead goes once, and that no gateway can hold a form up.
-import { test } from 'tap'
+import t, { test } from 'tap'
 import type { Page } from 'playwright-core'
 import { allGranted, collectorUrl, noBrowser, openScriptSite, siteUrl, stub, tag, until, type ScriptSite }
   from './script_site.ts'
+
+t.setTimeout(150_000)
 
 const click = '?fbclid=IwAR0a_B-c'
 const html = (body: string) => `<html><head><title>Form</title>${stub}${tag}</head><body>${body}</body></html>`

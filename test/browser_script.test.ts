@@ -1,9 +1,11 @@
 // The script in a real Chromium: consent, cookies, delivery, prerendering and the back/forward cache.
-import { test } from 'tap'
+import t, { test } from 'tap'
 import type { BrowserContext, Page } from 'playwright-core'
 import { parseConsentCookie } from '../schema/consent_cookie.ts'
 import { allDenied, allGranted, collectorUrl, noBrowser, openScriptSite, siteUrl, stub, tag, until, type ScriptSite }
   from './script_site.ts'
+
+t.setTimeout(150_000)
 
 const landing = '/offer?utm_source=ad&fbclid=IwAR0a_B-c&gclid=Cj0K.CQ~x&TTCLID=E.C.P%2Babc'
 const html = (body = '') => `<html><head><title>Offer</title>${stub}${tag}</head><body>${body}</body></html>`
@@ -28,10 +30,8 @@ async function visit (context: BrowserContext, path: string) {
 
 const give = (page: Page, choice: Record<string, string>) =>
   page.evaluate(given => { window.postern?.('consent', given) }, choice)
-
 const trackIn = (page: Page, name: string, params = {}) =>
   page.evaluate(([of, given]) => window.postern?.track?.(of, given), [name, params] as const)
-
 const jarOf = async (context: BrowserContext) =>
   Object.fromEntries((await context.cookies()).map(cookie => [cookie.name, cookie]))
 
