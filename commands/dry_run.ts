@@ -1,4 +1,5 @@
 // `postern dry-run`: what would be sent for each event, by the product's own functions; design.md, "Commands".
+import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { preview, type Preview } from '../dispatch/preview.ts'
 import { destinations } from '../dispatch/registry.ts'
@@ -28,7 +29,7 @@ interface Entry { line: number, event: DryRunEvent }
 
 /** Exit codes: 0 all lines answered, 1 some line could not be read, 2 wrong usage or settings. */
 export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const options = readOptions(argv)
+  const options = readOptions(argv, env)
   if ('exitCode' in options) return options.exitCode
   const { targets, site } = options
   endQuietly(process.stdout)
@@ -50,7 +51,7 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
 
 interface Options { targets: Target[], site: SiteRules, isBatched: boolean }
 
-function readOptions (argv: string[]): Options | { exitCode: number } {
+function readOptions (argv: string[], env: NodeJS.ProcessEnv): Options | { exitCode: number } {
   try {
     const { values } = parseArgs({
       args: argv,
@@ -67,10 +68,13 @@ function readOptions (argv: string[]): Options | { exitCode: number } {
       process.stdout.write(usage)
       return { exitCode: 0 }
     }
+    const given = values.config ?? env.POSTERN_CONFIG ?? (existsSync('postern.yaml') ? './postern.yaml' : undefined)
+    // Answering with placeholders would look like an answer about the settings.
+    if (given !== undefined || values.site !== undefined) return refuse('cannot read settings in this version')
     const chosen = chooseTargets([], values.destination ?? [])
     if ('unknown' in chosen) return refuse(`there is no destination "${chosen.unknown}"`)
-    const usesSiteConsent = values['site-consent'] === true
-    const targets = chosen.map(target => forDryRun(target, usesSiteConsent))
+    const asksSite = values['site-consent'] === true
+    const targets = chosen.map(target => forDryRun(target, asksSite))
     return { targets, site: targets[0]?.site ?? unnamedSite, isBatched: values.batch === true }
   } catch (error) {
     if (!(error instanceof TypeError)) throw error

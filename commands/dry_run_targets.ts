@@ -20,7 +20,7 @@ export function placeholderTarget (destination: Destination): Target {
     name: destination.type,
     site: unnamedSite,
     destination,
-    settings: maskSecrets(destination, {}),
+    settings: {},
     mode: 'live',
     events: 'all',
     endpoint: destination.endpoint,
@@ -46,8 +46,12 @@ export function chooseTargets (
   return [...chosen]
 }
 
-/** A target as it may be shown, and where nobody who gave no consent is held to have denied it. */
-export function forDryRun (target: Target, usesSiteConsent: boolean): Target {
-  const consent = usesSiteConsent ? target.site.consent : { ...target.site.consent, consent: 'opt_out' as const }
-  return { ...target, site: { ...target.site, consent } }
+/**
+ * A target as it may be shown: its secrets masked. Unless the site is to be asked, consent that nobody gave counts as
+ * given; a denial and GPC are heard all the same.
+ */
+export function forDryRun (target: Target, asksSite: boolean): Target {
+  const consent = asksSite ? target.site.consent : { ...target.site.consent, consent: 'opt_out' as const }
+  const settings = maskSecrets(target.destination, target.settings as Record<string, unknown>)
+  return { ...target, settings, site: { ...target.site, consent } }
 }
