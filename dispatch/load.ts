@@ -27,6 +27,8 @@ export interface LoadedDelivery {
 
 export interface Loaded {
   isPaused: boolean
+  /** The promise that the deliveries carry now. */
+  promisedMs: number
   deliveries: LoadedDelivery[]
   /** Deliveries whose event cannot be read: gone, or sealed under a key that this process does not have. */
   unreadable: number[]
@@ -49,11 +51,12 @@ export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool
   const { pool } = deps
   const { rows: [row] } = await pool.query<{ paused: boolean }>(
     'SELECT paused_at IS NOT NULL AS paused FROM destinations WHERE id = $1', [target.id])
-  if (target.destination.lingerMs > 0) await joinCompany(pool, job, target)
-  const rows = await readDeliveries(pool, job)
+  const whole = target.destination.lingerMs > 0 ? await joinCompany(pool, job, target) : job
+  const rows = await readDeliveries(pool, whole)
   const parts = await readParts(pool, rows.map(({ event_seq: seq }) => seq), job.day)
   const touches = await readTouches(deps, target.site.name, parts)
-  const loaded: Loaded = { isPaused: row?.paused === true, deliveries: [], unreadable: [] }
+  const isPaused = row?.paused === true
+  const loaded: Loaded = { isPaused, promisedMs: whole.promised_ms, deliveries: [], unreadable: [] }
   const partsOf = Map.groupBy(parts, part => part.event_seq)
   for (const delivery of rows) {
     const own = partsOf.get(delivery.event_seq)
@@ -78,20 +81,26 @@ export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool
   return loaded
 }
 
-/** Lone events that linger for company join this job: the promise of the job becomes theirs. */
-async function joinCompany (pool: Queryable, job: SendJob, target: Target): Promise<void> {
-  const room = target.destination.limits.events - job.event_seqs.length
-  if (room <= 0 || job.is_isolation) return
+/**
+ * The first job of a destination that lingers takes the others' events with it, up to one request: the events are
+ * promised anew, to this job alone, so that the jobs they came with find nothing left to do.
+ */
+async function joinCompany (pool: Queryable, job: SendJob, target: Target): Promise<SendJob> {
+  if (job.is_isolation) return job
+  const limit = Math.max(target.destination.limits.events, job.event_seqs.length)
+  // Jobs of one second share one promise; the number of its first event tells this job from the others.
+  const promisedMs = job.promised_ms + 1 + (job.event_seqs[0] ?? 0) % 997
   const { rows } = await pool.query<{ event_seq: number }>(`
-    UPDATE deliveries d SET hold_until = to_timestamp($3::float8 / 1000) FROM (
+    UPDATE deliveries d SET hold_until = to_timestamp($7::float8 / 1000) FROM (
       SELECT event_seq FROM deliveries
-      WHERE destination_id = $1 AND day = $2 AND state = 'waiting' AND reason = 'lingering'
-        AND due_at <= now() + make_interval(secs => $4::float8 / 1000) AND event_seq <> ALL($5)
-      ORDER BY due_at LIMIT $6 FOR UPDATE SKIP LOCKED
+      WHERE destination_id = $1 AND day = $2 AND state = 'waiting' AND (
+        (event_seq = ANY($4) AND (hold_until <= now() OR hold_until = to_timestamp($3::float8 / 1000)))
+        OR (reason = 'lingering' AND due_at <= now() + make_interval(secs => $5::float8 / 1000)))
+      ORDER BY event_seq = ANY($4) DESC, due_at LIMIT $6 FOR UPDATE SKIP LOCKED
     ) AS company
     WHERE d.destination_id = $1 AND d.day = $2 AND d.event_seq = company.event_seq RETURNING d.event_seq`,
-  [target.id, job.day, job.promised_ms, target.destination.lingerMs, job.event_seqs, room])
-  job.event_seqs.push(...rows.map(row => row.event_seq))
+  [target.id, job.day, job.promised_ms, job.event_seqs, target.destination.lingerMs, limit, promisedMs])
+  return { ...job, event_seqs: rows.map(row => row.event_seq), promised_ms: promisedMs }
 }
 
 async function readDeliveries (pool: Queryable, job: SendJob): Promise<DeliveryRow[]> {

@@ -26,9 +26,8 @@ export async function deliver (job: SendJob, deps: Deps): Promise<void> {
   const target = deps.targets.byId(job.target_id)
   // Its deliveries are closed by the promoter, after a grace in which wrong settings can be mended.
   if (target === undefined) return
-  const claim: Claim = { target, day: job.day, promisedMs: job.promised_ms }
-
   const loaded = await load(job, target, deps)
+  const claim: Claim = { target, day: job.day, promisedMs: loaded.promisedMs }
   if (loaded.isPaused) {
     return await settleUnsent(deps, claim, loaded.deliveries.map(one => postpone(one, job, paused)))
   }
