@@ -1,0 +1,138 @@
+// The only home of `pg`: pools that neither hang nor crash the process, transactions, and what a database error means.
+import pg, { type Pool, type PoolClient, type QueryResult, type QueryResultRow } from 'pg'
+
+export type { Pool, PoolClient, QueryResult, QueryResultRow }
+export { escapeIdentifier } from 'pg'
+
+/** What can run a statement: a pool, or a client inside a transaction. */
+export type Queryable = Pick<PoolClient, 'query'>
+
+export interface PoolOptions {
+  /** `postgresql://…`; a unix socket is `postgresql:///name?host=/folder`. */
+  url: string
+  /** Shown in pg_stat_activity. */
+  name: string
+  /** Called for each idle connection that the server closed; the pool itself goes on. */
+  onError: (error: Error) => void
+  max?: number
+  connectTimeoutMs?: number
+  /** The server cancels a statement after this; 0 = never. */
+  statementTimeoutMs?: number
+  /** The client gives up after this, also when the server is frozen, and the connection is destroyed; 0 = never. */
+  queryTimeoutMs?: number
+  idleInTransactionTimeoutMs?: number
+  lockTimeoutMs?: number
+}
+
+const int8Array = 1016
+const dateArray = 1182
+
+/** Numbers and days need no quotes inside an array literal, and our arrays hold no nulls. */
+function readArray (text: string): string[] {
+  return text === '{}' ? [] : text.slice(1, -1).split(',')
+}
+
+const parsers = new Map<number, (text: string) => unknown>([
+  // Sequences and counts stay far below 2^53.
+  [pg.types.builtins.INT8, Number],
+  [int8Array, (text: string) => readArray(text).map(Number)],
+  // A day is a word like 2026-11-23. As a Date it would depend on the time zone of this machine.
+  [pg.types.builtins.DATE, (text: string) => text],
+  [dateArray, readArray]
+])
+
+function getTypeParser (oid: number, format?: 'text' | 'binary'): unknown {
+  return (format === 'binary' ? undefined : parsers.get(oid)) ?? pg.types.getTypeParser(oid, format)
+}
+
+/**
+ * Opens a pool; connections are made when first needed. bigint comes as number, date as `YYYY-MM-DD`, timestamptz as
+ * Date. The defaults are those of the ingest path (reliability-and-security.md §3.2.9): a dead or frozen server is an
+ * error within three seconds, never a hang.
+ */
+export function openPool (options: PoolOptions): Pool {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    application_name: options.name,
+    max: options.max ?? 10,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 1000,
+    statement_timeout: options.statementTimeoutMs ?? 2500,
+    query_timeout: options.queryTimeoutMs ?? 3000,
+    idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 5000,
+    lock_timeout: options.lockTimeoutMs ?? 1000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    types: { getTypeParser } as pg.CustomTypesConfig
+  })
+  // Without a listener the first connection that the server closes would end the process.
+  pool.on('error', options.onError)
+  pool.on('connect', (client) => {
+    // A client that is lent out says so by failing its next query as well; here it must only not crash the process.
+    client.on('error', (error) => { lastErrors.set(client, error) })
+  })
+  return pool
+}
+
+const lastErrors = new WeakMap<pg.ClientBase, Error>()
+
+/**
+ * Runs `work` between BEGIN and COMMIT. Rolls back and rethrows when it throws. After an outage or a client-side
+ * time-out nobody knows what the connection is doing, so it is destroyed. An outage thrown by COMMIT is ambiguous: the
+ * work may or may not be durable.
+ */
+export async function withTransaction<T> (pool: Pool, work: (tx: PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  let broken = false
+  try {
+    await client.query('BEGIN')
+    const result = await work(client)
+    await client.query('COMMIT')
+    return result
+  } catch (error) {
+    broken = !await rollBack(client, error)
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}
+
+async function rollBack (client: PoolClient, cause: unknown): Promise<boolean> {
+  if (lastErrors.has(client) || (isOutage(cause) && !(cause instanceof pg.DatabaseError))) return false
+  try {
+    await client.query('ROLLBACK')
+    return true
+  } catch (error) {
+    lastErrors.set(client, error instanceof Error ? error : new Error(String(error)))
+    return false
+  }
+}
+
+/** The SQLSTATE of an error that came from the server, else undefined. */
+export function sqlState (error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined
+}
+
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+const outageClasses = ['08', '28', '40', '53', '57', '58']
+// read_only_sql_transaction (a standby after a failover), lock_not_available, invalid_catalog_name (not restored yet).
+const outageStates = ['25006', '55P03', '3D000']
+const dataClasses = ['21', '22', '23', '54']
+
+// What pg and pg-pool throw without a code.
+const connectionMessages = /^(Query read timeout|Connection terminated|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Client was closed)/
+
+/**
+ * Whether the error says that Postgres cannot serve right now (gone, frozen, full, overloaded, failing over) and the
+ * same statement may succeed later. Neither an outage nor a data error means a bug, such as a missing column.
+ */
+export function isOutage (error: unknown): boolean {
+  const state = sqlState(error)
+  if (state !== undefined) return outageClasses.includes(state.slice(0, 2)) || outageStates.includes(state)
+  if (!(error instanceof Error)) return false
+  return 'syscall' in error || error instanceof AggregateError || connectionMessages.test(error.message)
+}
+
+/** Whether the rows themselves were refused (SQLSTATE 21, 22, 23, 54): trying again cannot help, a smaller batch can. */
+export function isDataError (error: unknown): boolean {
+  return dataClasses.includes(sqlState(error)?.slice(0, 2) ?? '')
+}
