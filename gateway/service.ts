@@ -1,4 +1,5 @@
 // The gateway half as a service: opens what it needs, listens, and stops in order.
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { Keys } from '../config/keys.ts'
 import { openPool, sqlState, type Pool } from '../config/postgres.ts'
@@ -31,8 +32,11 @@ export interface GatewayService {
   stop: () => Promise<void>
 }
 
-/** The bundle lies beside the sources, and beside their compiled copies. */
-const scriptFile = new URL('browser/dist/s.js', import.meta.url)
+/** The bundle: beside this file in a checkout, in the sources' folder from dist/gateway/. */
+function scriptFile (): URL {
+  const near = new URL('browser/dist/s.js', import.meta.url)
+  return existsSync(near) ? near : new URL('../../gateway/browser/dist/s.js', import.meta.url)
+}
 
 /** What is told of trouble in storing. Only codes: a database's message may quote a row. */
 function alertWith (log: GatewayLog, metrics: GatewayMetrics): IngestOptions['onAlert'] {
@@ -75,7 +79,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     log: ingest,
     logger: log,
     metrics,
-    script: await readFile(scriptFile, 'utf8'),
+    script: await readFile(scriptFile(), 'utf8'),
     isReady: async () => await canAnswer(pool),
     limits: options.limits
   })
