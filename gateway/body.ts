@@ -59,7 +59,10 @@ function readJson (bytes: Buffer, charset: string | undefined): BodyResult {
   }
 }
 
+/** Clients that forget the header post JSON under this type (curl -d does): what reads as an object is one. */
 function readUrlencoded (bytes: Buffer, charset: string | undefined): BodyResult {
+  const json = bytes[0] === 0x7B ? readJson(bytes, charset) : undefined
+  if (json !== undefined && 'body' in json) return json
   const text = decode(bytes, charset)
   if (text === undefined) return unreadable('unknown charset')
   return { body: { form: [...new URLSearchParams(text)].slice(0, mostEntries) } }

@@ -139,7 +139,7 @@ test('a JSON lead uses the event\'s own keys; the rest are answers', async t => 
     gclid: 'json_gclid',
     postern_next: 'https://x.example'
   }
-  for (const type of ['application/json', 'text/plain', 'application/ld+json; charset=utf-8']) {
+  for (const type of ['application/json', 'text/plain', 'application/ld+json; charset=utf-8', urlencoded]) {
     const { draft, next } = await readForm(JSON.stringify(body), type)
     t.equal(draft.eventName, 'generate_lead')
     t.equal(next, 'https://x.example')
