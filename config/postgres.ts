@@ -119,7 +119,10 @@ const outageStates = ['25006', '55P03', '3D000']
 const dataClasses = ['21', '22', '23', '54']
 
 // What pg and pg-pool throw without a code.
-const connectionMessages = /^(Query read timeout|Connection terminated|timeout exceeded when trying to connect|timeout expired|Client has encountered a connection error|Client was closed)/
+const connectionMessages = new RegExp('^(' + [
+  'Query read timeout', 'Connection terminated', 'timeout exceeded when trying to connect', 'timeout expired',
+  'Client has encountered a connection error', 'Client was closed'
+].join('|') + ')')
 
 /**
  * Whether the error says that Postgres cannot serve right now (gone, frozen, full, overloaded, failing over) and the
@@ -132,7 +135,7 @@ export function isOutage (error: unknown): boolean {
   return 'syscall' in error || error instanceof AggregateError || connectionMessages.test(error.message)
 }
 
-/** Whether the rows themselves were refused (SQLSTATE 21, 22, 23, 54): trying again cannot help, a smaller batch can. */
+/** Whether the rows themselves were refused (SQLSTATE 21, 22, 23, 54): only another batch can help. */
 export function isDataError (error: unknown): boolean {
   return dataClasses.includes(sqlState(error)?.slice(0, 2) ?? '')
 }

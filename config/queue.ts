@@ -1,5 +1,6 @@
 // The only home of `pg-boss`: the queues that wake the workers. Jobs carry ids only; the ledger is ours.
 import { PgBoss } from 'pg-boss'
+import packaged from 'pg-boss/package.json' with { type: 'json' }
 import type { Queryable } from './postgres.ts'
 
 /** One job: what it carries, when it may start (Unix ms; null = at once), and whose it is. */
@@ -36,12 +37,14 @@ export interface QueueOptions {
   max?: number
 }
 
-const schema = 'pgboss'
+/** Where pg-boss keeps its tables, and the version of them that this build needs. */
+export const queueSchema = { name: 'pgboss', version: packaged.pgboss.schema }
+
 /** How late a job with a later start may be noticed. Those that start at once are announced by NOTIFY. */
 const pollSeconds = 1
 
 /** Connection and maintenance of every PgBoss we make. `schedule`: we use no cron. */
-const base = { schema, schedule: false, maintenanceIntervalSeconds: 300, persistWarnings: false }
+const base = { schema: queueSchema.name, schedule: false, maintenanceIntervalSeconds: 300, persistWarnings: false }
 
 /**
  * No retries and a short life: a job is a wake-up, and what it was about is found again in our own ledger. A queue has
@@ -56,25 +59,22 @@ const queueOptions = {
   notify: true
 }
 
-/** Brings pg-boss's own schema to this version. For `postern migrate`, and for the embedded database. */
+/**
+ * Brings pg-boss's own schema to this version, its index builds included (they run after the migration, one by one).
+ * For `postern migrate`, and for the embedded database.
+ */
 export async function migrateQueue (url: string): Promise<void> {
-  const boss = new PgBoss({ ...base, connectionString: url, supervise: false, max: 2 })
+  const boss = new PgBoss({ ...base, connectionString: url, supervise: false, max: 2, bamIntervalSeconds: 1 })
   const errors: Error[] = []
   boss.on('error', error => errors.push(error))
   await boss.start()
-  await boss.stop({ graceful: false })
-  if (errors[0] !== undefined) throw errors[0]
-}
-
-/** Whether pg-boss's schema is there and of the version that this build needs. */
-export async function isQueueMigrated (url: string): Promise<boolean> {
-  const boss = new PgBoss({ ...base, connectionString: url, supervise: false, migrate: false, max: 1 })
-  boss.on('error', () => { /* the answer below says it */ })
   try {
-    await boss.start()
-    return true
-  } catch {
-    return false
+    for (;;) {
+      const builds = await boss.getBamStatus()
+      if (errors[0] !== undefined) throw errors[0]
+      if (!builds.some(({ status }) => status === 'pending' || status === 'in_progress')) return
+      await new Promise(resolve => setTimeout(resolve, 200))
+    }
   } finally {
     await boss.stop({ graceful: false })
   }

@@ -1,6 +1,8 @@
 // Where the secrets come from: POSTERN_SECRET, a file, or, beside the embedded database, one made on first start.
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, writeSync
+} from 'node:fs'
 import { join } from 'node:path'
 
 /** A ring of secrets, the active one first, or every reason why there is none. */
