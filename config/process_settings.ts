@@ -1,0 +1,62 @@
+// What a process is told by its environment: ports, folders, the database, the log level.
+import { logLevels, type LogLevel } from './log.ts'
+
+export interface ProcessSettings {
+  /** Where the public port listens. */
+  host: string
+  port: number
+  adminHost: string
+  adminPort: number
+  demoPort: number
+  fakesPort: number
+  dataFolder: string
+  databaseUrl?: string
+  logLevel: LogLevel
+}
+
+/** Every variable, its default and what it is for; docs/settings.md is made from this. */
+export const processVariables = {
+  PORT: ['8377', 'the public port'],
+  POSTERN_HOST: ['0.0.0.0', 'the address the public port listens on'],
+  POSTERN_ADMIN_PORT: ['8378', 'the admin port: health and metrics'],
+  POSTERN_ADMIN_HOST: ['127.0.0.1', 'the address the admin port listens on'],
+  POSTERN_DEMO_PORT: ['8379', 'the demo site of `postern demo`'],
+  POSTERN_FAKES_PORT: ['8380', 'the fake ad networks of `postern demo`'],
+  POSTERN_DATA: ['./data', 'the folder of the embedded database and of the secret made for it'],
+  DATABASE_URL: ['', 'a Postgres of your own, 15 or newer; without it the embedded one is used'],
+  POSTERN_SECRET: ['', 'the secret that personal data is sealed under; a list new,old rotates it'],
+  POSTERN_SECRET_FILE: ['', 'a file that holds it instead'],
+  POSTERN_CONFIG: ['./postern.yaml', 'the settings file'],
+  POSTERN_LOG: ['info', `how much is logged: ${logLevels.join(', ')}`]
+} as const
+
+type Variable = keyof typeof processVariables
+
+/** Reads the environment; every problem at once. */
+export function readProcessSettings (env: NodeJS.ProcessEnv): { settings: ProcessSettings } | { problems: string[] } {
+  const problems: string[] = []
+  const text = (name: Variable) => env[name] !== undefined && env[name] !== '' ? env[name] : processVariables[name][0]
+  const port = (name: Variable) => {
+    const given = text(name)
+    if (!/^\d{1,5}$/.test(given) || Number(given) > 65_535) problems.push(`${name}: "${given}" is no port (0 to 65535)`)
+    return Number(given)
+  }
+  const logLevel = logLevels.find(level => level === text('POSTERN_LOG'))
+  if (logLevel === undefined) problems.push(`POSTERN_LOG: "${text('POSTERN_LOG')}" is none of ${logLevels.join(', ')}`)
+  const databaseUrl = text('DATABASE_URL')
+  if (databaseUrl !== '' && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
+    problems.push('DATABASE_URL: an address like postgres://user:password@host:5432/database is needed')
+  }
+  const settings: ProcessSettings = {
+    host: text('POSTERN_HOST'),
+    port: port('PORT'),
+    adminHost: text('POSTERN_ADMIN_HOST'),
+    adminPort: port('POSTERN_ADMIN_PORT'),
+    demoPort: port('POSTERN_DEMO_PORT'),
+    fakesPort: port('POSTERN_FAKES_PORT'),
+    dataFolder: text('POSTERN_DATA'),
+    databaseUrl: databaseUrl === '' ? undefined : databaseUrl,
+    logLevel: logLevel ?? 'info'
+  }
+  return problems.length > 0 ? { problems } : { settings }
+}
