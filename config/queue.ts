@@ -64,7 +64,7 @@ const queueOptions = {
  * For `postern migrate`, and for the embedded database.
  */
 export async function migrateQueue (url: string): Promise<void> {
-  const boss = new PgBoss({ ...base, connectionString: url, supervise: false, max: 2, bamIntervalSeconds: 1 })
+  const boss = new PgBoss({ ...base, connectionString: url, supervise: false, max: 2, bamIntervalSeconds: 10 })
   const errors: Error[] = []
   boss.on('error', error => errors.push(error))
   await boss.start()
