@@ -1,11 +1,12 @@
 // `postern dry-run`: what would be sent for each event, by the product's own functions; design.md, "Commands".
-import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { loadSettings } from '../config/settings.ts'
 import { preview, type Preview } from '../dispatch/preview.ts'
 import { destinations } from '../dispatch/registry.ts'
 import type { SiteRules, Target } from '../dispatch/target.ts'
 import { readDryRunEvent, type DryRunEvent } from './dry_run_event.ts'
 import { chooseTargets, forDryRun, unnamedSite } from './dry_run_targets.ts'
+import { rowlessTargets, siteRules } from './wiring.ts'
 import { endQuietly, lineError, parseLine, readLines, writeLines, type Line, type LineError } from './ndjson.ts'
 
 const usage = `usage: postern dry-run [options] < events.ndjson
@@ -68,18 +69,36 @@ function readOptions (argv: string[], env: NodeJS.ProcessEnv): Options | { exitC
       process.stdout.write(usage)
       return { exitCode: 0 }
     }
-    const given = values.config ?? env.POSTERN_CONFIG ?? (existsSync('postern.yaml') ? './postern.yaml' : undefined)
-    // Answering with placeholders would look like an answer about the settings.
-    if (given !== undefined || values.site !== undefined) return refuse('cannot read settings in this version')
-    const chosen = chooseTargets([], values.destination ?? [])
+    const site = readSite(values.config, values.site, env)
+    if ('problems' in site) return refuse(site.problems.join('\n'))
+    const chosen = chooseTargets(site.targets, values.destination ?? [])
     if ('unknown' in chosen) return refuse(`there is no destination "${chosen.unknown}"`)
     const asksSite = values['site-consent'] === true
     const targets = chosen.map(target => forDryRun(target, asksSite))
-    return { targets, site: targets[0]?.site ?? unnamedSite, isBatched: values.batch === true }
+    return { targets, site: targets[0]?.site ?? site.rules, isBatched: values.batch === true }
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     return refuse(error.message)
   }
+}
+
+/** The site that is asked about, from the settings if there are any. */
+function readSite (
+  config: string | undefined, name: string | undefined, env: NodeJS.ProcessEnv
+): { rules: SiteRules, targets: Target[] } | { problems: string[] } {
+  const read = loadSettings(config, env, destinations)
+  if ('problems' in read) return read
+  if ('missing' in read) {
+    return name === undefined
+      ? { rules: unnamedSite, targets: [] }
+      : { problems: ['--site needs settings: give --config FILE'] }
+  }
+  const { sites } = read.settings
+  const site = name === undefined ? sites[0] : sites.find(one => one.name === name)
+  const names = sites.map(one => one.name).join(', ')
+  if (site === undefined) return { problems: [`there is no site "${name}"; the settings have ${names}`] }
+  if (name === undefined && sites.length > 1) return { problems: [`name one of the sites with --site: ${names}`] }
+  return { rules: siteRules(site), targets: rowlessTargets(site) }
 }
 
 function refuse (why: string): { exitCode: number } {

@@ -48,14 +48,17 @@ export async function startAdmin (options: AdminOptions): Promise<{ url: string,
 /** The signals that ask a process to stop. */
 const stopSignals = ['SIGTERM', 'SIGINT'] as const
 
-/** Resolves with the first SIGTERM or SIGINT. A second one ends the process at once: somebody is in a hurry. */
+/** Ctrl-C under npm arrives three times at once: from the terminal, from npm and from scripts/run.mjs. */
+const echoMs = 1000
+
+/** Resolves with the first SIGTERM or SIGINT. One that comes later ends the process at once: somebody is in a hurry. */
 export async function untilAskedToStop (process: NodeJS.Process): Promise<string> {
   return await new Promise(resolve => {
-    let isFirst = true
+    let firstMs: number | undefined
     for (const signal of stopSignals) {
       process.on(signal, () => {
-        if (!isFirst) process.exit(1)
-        isFirst = false
+        if (firstMs !== undefined && performance.now() - firstMs > echoMs) process.exit(1)
+        firstMs ??= performance.now()
         resolve(signal)
       })
     }

@@ -1,6 +1,6 @@
 // Finds and reads the settings file: YAML, with ${NAME} and ${NAME:-default} from the environment.
 import { existsSync, readFileSync } from 'node:fs'
-import { isScalar, LineCounter, parseDocument, type Document } from 'yaml'
+import { isScalar, LineCounter, parseDocument, stringify, type Document } from 'yaml'
 
 export interface SettingsText {
   /** As given on the command line or found, for messages. */
@@ -82,4 +82,9 @@ function substitute (value: unknown, env: NodeJS.ProcessEnv, unset: Set<string>)
     return otherwise ?? ''
   })
   return replaced === '' ? undefined : replaced
+}
+
+/** A value as YAML, for people. */
+export function asYaml (value: unknown): string {
+  return stringify(value)
 }

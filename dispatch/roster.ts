@@ -81,8 +81,15 @@ async function enrolOne (
       WHERE id = $1`, [row.id, deps.keys.mac('settings', said)])
     if (row.paused_at !== null) deps.log.info({ destination: destinationLabel }, 'resumed: its settings have changed')
   }
+  return toTarget(row.id, site, settings, destination)
+}
+
+/** A target from its row's number and the settings. `id` 0: there is no row. */
+export function toTarget (
+  id: number, site: SiteRules, settings: DestinationSettings, destination: Destination
+): Target {
   return {
-    id: row.id,
+    id,
     name: settings.name,
     site,
     destination,
@@ -93,4 +100,17 @@ async function enrolOne (
     tokenEndpoint: settings.tokenEndpoint,
     params: settings.params
   }
+}
+
+/** The configured destinations with the rows they have, for commands that only read; one never started has id 0. */
+export async function knownTargets (
+  db: Queryable, sites: readonly SiteTargets[], destinationOf: (type: string) => Destination | undefined
+): Promise<Target[]> {
+  const { rows } = await db.query<{ id: number, site: string, name: string }>('SELECT id, site, name FROM destinations')
+  const idOf = new Map(rows.map(row => [`${row.site}/${row.name}`, row.id]))
+  return sites.flatMap(({ rules, destinations }) => destinations.flatMap(settings => {
+    const destination = destinationOf(settings.type)
+    const id = idOf.get(`${rules.name}/${settings.name}`) ?? 0
+    return destination === undefined ? [] : [toTarget(id, rules, settings, destination)]
+  }))
 }

@@ -1,0 +1,28 @@
+// `postern check`: reads the settings as the other commands would, and prints them with their secrets masked.
+import { asYaml } from '../config/settings_file.ts'
+import { maskSettings } from '../config/settings.ts'
+import { destinations } from '../dispatch/registry.ts'
+import { prepare } from './prepare.ts'
+
+/** Exit codes: 0 the settings are good (they stand on standard output), 2 they are not (standard error says why). */
+export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const prepared = prepare('check', argv, env)
+  if ('exitCode' in prepared) return prepared.exitCode
+  const shown = {
+    settings: maskSettings(prepared.settings, destinations),
+    process: { ...prepared.process, databaseUrl: maskUrl(prepared.process.databaseUrl), key_ids: prepared.keys.keyIds }
+  }
+  process.stdout.write(prepared.isJson ? `${JSON.stringify(shown, null, 2)}\n` : asYaml(shown))
+  for (const name of prepared.settings.off) {
+    process.stderr.write(`postern check: ${name} is off: none of its secrets is set\n`)
+  }
+  return 0
+}
+
+function maskUrl (url: string | undefined): string {
+  if (url === undefined) return 'embedded'
+  const parsed = new URL(url)
+  if (parsed.password !== '') parsed.password = '***'
+  for (const key of parsed.searchParams.keys()) if (/pass/i.test(key)) parsed.searchParams.set(key, '***')
+  return parsed.href
+}

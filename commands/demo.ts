@@ -1,0 +1,129 @@
+// `postern demo`: a complete trial on this machine, with its own settings and data; loopback only; nothing leaves it.
+import { readProcessSettings, type ProcessSettings } from '../config/process_settings.ts'
+import { deriveKeys } from '../config/keys.ts'
+import { openLog } from '../config/log.ts'
+import { readOrMakeSecrets } from '../config/secrets.ts'
+import { parseSettings, type Settings } from '../config/settings.ts'
+import type { DemoSite } from '../demo/site/demo_site.ts'
+import type { Journey as ShownJourney } from '../demo/site/journey.ts'
+import type { FakeNetworks } from '../demo/networks/fake_networks.ts'
+import { readJourneys, type Journey, type JourneyDeps } from '../dispatch/journey.ts'
+import { destinations } from '../dispatch/registry.ts'
+import { refuse } from './prepare.ts'
+import { explainFailure, startRole, type Running } from './roles.ts'
+import { untilAskedToStop } from './serving.ts'
+import { siteRules } from './wiring.ts'
+
+const pixelId = '1234567890'
+
+/** The demo's settings: one site on this machine, one Meta account at the fake. No variable of yours is read. */
+function demoSettings (process: ProcessSettings, fakesUrl: string): Settings {
+  const text = `
+sites:
+  demo:
+    hosts: [localhost]
+    origins: ["http://localhost:${process.demoPort}"]
+    consent: opt_in
+    defaults: { country: DE, currency: EUR, lead_value: 50 }
+    thank_you: "http://localhost:${process.demoPort}/thanks"
+    redirect_hosts: ["localhost:${process.demoPort}"]
+    destinations:
+      meta: { pixel_id: "${pixelId}", access_token: a-token-of-the-demo, events: all, endpoint: "${fakesUrl}/meta" }
+`
+  const read = parseSettings('the demo\'s settings', text, {}, destinations)
+  if (!('settings' in read)) throw new Error('problems' in read ? read.problems.join('\n') : 'the demo has no settings')
+  return read.settings
+}
+
+/** Exit codes: 0 stopped when asked, 1 it could not start or stop cleanly, 2 wrong environment. */
+export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
+  if (argv.length > 0) return refuse('demo', [`takes no options; there was ${argv.join(' ')}`]).exitCode
+  const read = readProcessSettings({ ...env, POSTERN_HOST: 'localhost', DATABASE_URL: '', POSTERN_LOG: undefined })
+  if ('problems' in read) return refuse('demo', read.problems).exitCode
+  const processSettings = { ...read.settings, dataFolder: `${read.settings.dataFolder}/demo` }
+  const secrets = readOrMakeSecrets({}, processSettings.dataFolder)
+  if ('problems' in secrets) return refuse('demo', secrets.problems).exitCode
+
+  const asked = untilAskedToStop(process)
+  process.stdout.write('DEMO  starting: its own database, gateway, worker, demo site and a fake Meta …\n')
+  const started: { fakes?: FakeNetworks, running?: Running, site?: DemoSite } = {}
+  const stop = async () => {
+    await started.site?.close()
+    const isClean = await started.running?.stop() ?? true
+    await started.fakes?.close()
+    return isClean
+  }
+  try {
+    // Loaded here alone: demo/ is in no image.
+    const { startFakeNetworks } = await import('../demo/networks/fake_networks.ts')
+    const { startDemoSite } = await import('../demo/site/demo_site.ts')
+    started.fakes = await startFakeNetworks({ port: processSettings.fakesPort })
+    const settings = demoSettings(processSettings, started.fakes.url)
+    const keys = deriveKeys(secrets.secrets)
+    // Warnings and errors only: the demo's output is for a person.
+    const log = openLog('warn', 'demo')
+    const running = await startRole({ role: 'start', process: processSettings, settings, keys, log })
+    started.running = running
+    const { dispatch } = running
+    if (dispatch === undefined) throw new Error('the demo runs without its worker')
+    const deps = { pool: running.pool, keys, targets: dispatch.targets, sites: settings.sites.map(siteRules) }
+    started.site = await startDemoSite({
+      port: processSettings.demoPort,
+      gatewayUrl: `http://localhost:${processSettings.port}`,
+      fakesUrl: started.fakes.url,
+      pixelId,
+      journey: async eventId => await shownJourney(deps, eventId)
+    })
+    process.stdout.write(greeting(processSettings, started.site.url, started.fakes.url))
+    await asked
+    process.stdout.write('\nDEMO  stopping …\n')
+    const isClean = await stop()
+    process.stdout.write('DEMO  stopped. Its data is kept for the next start.\n')
+    return isClean ? 0 : 1
+  } catch (error) {
+    process.stderr.write(`postern demo: ${explainFailure(error)}\n`)
+    await stop()
+    return 1
+  }
+}
+
+function greeting (process: ProcessSettings, siteUrl: string, fakesUrl: string): string {
+  const { port, adminPort, dataFolder } = process
+  return `
+DEMO  Postern runs. Nothing leaves this machine; the ad network is a fake.
+
+  1. Open     ${siteUrl}/?fbclid=IwAR_demo_click_1   as if you had clicked an ad
+  2. Accept the banner and send the form: the page shows the lead's journey to Meta
+  3. Or decline it: the lead is stored all the same, and nothing is sent
+
+  demo site       ${siteUrl}      without scripts: ${siteUrl}/nojs   a shop: ${siteUrl}/shop
+  gateway         http://localhost:${port}      script: /s.js, events: POST /v1/e, leads: POST /v1/leads
+  fake Meta       ${fakesUrl}      what it received: ${fakesUrl}/_received
+  health, metrics http://localhost:${adminPort}      /livez /readyz /metrics
+  data            ${dataFolder}
+
+  Stop it with Ctrl-C. For your own site: README, "Settings".
+`
+}
+
+/** The journey of an event as the demo site shows it; null while nothing is stored. */
+async function shownJourney (deps: JourneyDeps, eventId: string): Promise<ShownJourney | null> {
+  const [journey] = await readJourneys(deps, eventId)
+  return journey === undefined ? null : toShown(journey)
+}
+
+function toShown (journey: Journey): ShownJourney {
+  const { ad_user_data: adUserData, because } = journey.consent
+  return {
+    arrivals: journey.arrivals.map(({ received_at: at, trust }) => ({ at, event_name: journey.event_name, trust })),
+    consent: `sending to ad networks is ${adUserData} (${because.replaceAll('_', ' ')})`,
+    deliveries: journey.destinations.map(({ name, state, reason, not_meant: notMeant, at }) => ({
+      destination: name, state: state ?? 'skipped', reason: reason ?? notMeant ?? undefined, at: at ?? undefined
+    })),
+    attempts: journey.destinations.flatMap(({ name, attempts }) => attempts.map(attempt => ({
+      destination: name,
+      at: attempt.started_at,
+      answer: attempt.http_status === null ? attempt.result ?? 'no answer yet' : `HTTP ${attempt.http_status}`
+    })))
+  }
+}

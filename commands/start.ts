@@ -1,0 +1,9 @@
+// `postern start`: gateway and worker in one process, until asked to stop.
+import { prepare } from './prepare.ts'
+import { runRole } from './roles.ts'
+
+export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const prepared = prepare('start', argv, env)
+  if ('exitCode' in prepared) return prepared.exitCode
+  return await runRole({ role: 'start', ...prepared })
+}
