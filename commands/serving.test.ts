@@ -36,13 +36,18 @@ test('the admin port of a process answers for its database', async t => {
   t.match(await ask('/readyz'), { status: 503, text: /stopping/ })
 })
 
-test('the first signal asks, the second insists', async t => {
+test('the first signal asks, its echoes are one with it, a later one insists', async t => {
   const exits: number[] = []
+  let nowMs = 0
   const fake = Object.assign(new EventEmitter(), { exit: (code: number) => { exits.push(code) } })
-  const asked = untilAskedToStop(fake as unknown as NodeJS.Process)
+  const asked = untilAskedToStop(fake as unknown as NodeJS.Process, () => nowMs)
+  fake.emit('SIGINT')
+  t.equal(await asked, 'SIGINT')
+  fake.emit('SIGINT')
+  nowMs = 900
   fake.emit('SIGTERM')
-  t.equal(await asked, 'SIGTERM')
   t.same(exits, [])
+  nowMs = 1100
   fake.emit('SIGINT')
   t.same(exits, [1])
 })

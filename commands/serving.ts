@@ -51,14 +51,16 @@ const stopSignals = ['SIGTERM', 'SIGINT'] as const
 /** Ctrl-C under npm arrives three times at once: from the terminal, from npm and from scripts/run.mjs. */
 const echoMs = 1000
 
-/** Resolves with the first SIGTERM or SIGINT. One that comes later ends the process at once: somebody is in a hurry. */
-export async function untilAskedToStop (process: NodeJS.Process): Promise<string> {
+/** Resolves with the first SIGTERM or SIGINT. A later one ends the process at once: somebody is in a hurry. */
+export async function untilAskedToStop (
+  process: NodeJS.Process, now: () => number = () => performance.now()
+): Promise<string> {
   return await new Promise(resolve => {
     let firstMs: number | undefined
     for (const signal of stopSignals) {
       process.on(signal, () => {
-        if (firstMs !== undefined && performance.now() - firstMs > echoMs) process.exit(1)
-        firstMs ??= performance.now()
+        if (firstMs !== undefined && now() - firstMs > echoMs) process.exit(1)
+        firstMs ??= now()
         resolve(signal)
       })
     }
