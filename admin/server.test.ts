@@ -1,3 +1,4 @@
+// What the admin port answers in every state of the process.
 import { test } from 'tap'
 import { createMetrics } from '../config/metrics.ts'
 import { dispatchWorld, storeEvent } from '../test/dispatch_world.ts'

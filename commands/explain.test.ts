@@ -1,3 +1,4 @@
+// What `postern explain` tells of an event's journey.
 import { test } from 'tap'
 import { readJourneys } from '../dispatch/journey.ts'
 import { maskEmail, maskPhone } from '../dispatch/mask.ts'

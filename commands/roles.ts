@@ -3,7 +3,7 @@ import { checkKeys } from '../config/key_check.ts'
 import { startEmbedded } from '../config/embedded.ts'
 import type { Keys } from '../config/keys.ts'
 import { openLog, type Log } from '../config/log.ts'
-import { createMetrics } from '../config/metrics.ts'
+import { createMetrics, type Metrics } from '../config/metrics.ts'
 import { findSchemaProblem, migrate } from '../config/migrate.ts'
 import { openPool, sqlState, type Pool } from '../config/postgres.ts'
 import type { ProcessSettings } from '../config/process_settings.ts'
@@ -85,20 +85,7 @@ export async function startRole (options: RoleOptions): Promise<Running> {
         databaseUrl: database.url, keys, sites: siteTargets(settings), log, metrics, retention: retentionOf(settings)
       })
     if (dispatch !== undefined) started.push(['dispatch', dispatch.stop])
-    const gateway = role === 'worker'
-      ? undefined
-      : await startGateway({
-        databaseUrl: database.url,
-        keys,
-        sites: gatewaySites(settings),
-        trustProxy: settings.trusted_proxies,
-        host: process.host,
-        port: process.port,
-        log,
-        metrics,
-        limits: gatewayLimits(settings),
-        onCommitted: dispatch?.wake
-      })
+    const gateway = role === 'worker' ? undefined : await openGateway(options, database.url, metrics, dispatch?.wake)
     if (gateway !== undefined) started.push(['gateway', gateway.stop])
     const admin = await startAdmin({
       role,
@@ -131,6 +118,23 @@ export async function startRole (options: RoleOptions): Promise<Running> {
     await stop()
     throw error
   }
+}
+
+async function openGateway (
+  { process, settings, keys, log }: RoleOptions, databaseUrl: string, metrics: Metrics, onCommitted?: () => void
+): Promise<GatewayService> {
+  return await startGateway({
+    databaseUrl,
+    keys,
+    sites: gatewaySites(settings),
+    trustProxy: settings.trusted_proxies,
+    host: process.host,
+    port: process.port,
+    log,
+    metrics,
+    limits: gatewayLimits(settings),
+    onCommitted
+  })
 }
 
 async function checkDatabase (pool: Pool, keys: Keys, log: Log): Promise<void> {

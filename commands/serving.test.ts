@@ -1,3 +1,4 @@
+// The admin port of a process, its signals, and stopping in order.
 import { EventEmitter } from 'node:events'
 import { test } from 'tap'
 import { createMetrics } from '../config/metrics.ts'

@@ -1,3 +1,4 @@
+// Whether an event goes to a destination, and why not.
 import { test } from 'tap'
 import { candidateAt, fictionalTarget, granted } from '../test/fictional.ts'
 import { decide, latestTryMs, type Decision } from './decide.ts'

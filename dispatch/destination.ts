@@ -4,7 +4,7 @@ import type { EventData, MergedEvent } from '../schema/event.ts'
 import type { EffectiveConsent } from '../schema/consent.ts'
 import type { Outcome, RejectedReason, SkippedReason } from '../schema/outcome.ts'
 
-/** Which consent lets an event go: `advertising` needs ad_user_data, `analytics` analytics_storage, `first_party` none. */
+/** The consent an event needs: `advertising` ad_user_data, `analytics` analytics_storage, `first_party` none. */
 export type Purpose = 'advertising' | 'analytics' | 'first_party'
 
 /**

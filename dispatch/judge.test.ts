@@ -1,3 +1,4 @@
+// What a network's answer means for each delivery.
 import { test } from 'tap'
 import { candidateAt, fictionalTarget } from '../test/fictional.ts'
 import { pack, type Packable } from './batch.ts'

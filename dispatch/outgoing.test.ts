@@ -1,3 +1,4 @@
+// What of an event leaves, and what stays.
 import { test } from 'tap'
 import { effective } from '../schema/consent.ts'
 import { candidateAt, fictionalTarget, granted } from '../test/fictional.ts'

@@ -1,3 +1,4 @@
+// Routing: from stored batches to deliveries and jobs.
 import { test } from 'tap'
 import { deliveryOf, dispatchWorld, storeEvent, until } from '../test/dispatch_world.ts'
 import { fictionalTarget } from '../test/fictional.ts'

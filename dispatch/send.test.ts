@@ -1,3 +1,4 @@
+// Sending: bounded requests against hostile servers.
 import { generateKeyPairSync, verify as verifySignature } from 'node:crypto'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net'

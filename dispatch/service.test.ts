@@ -1,3 +1,4 @@
+// The dispatch half as a service, against a real queue and the strict fake of Meta.
 import { test } from 'tap'
 import { Value } from 'typebox/value'
 import { createMetrics } from '../config/metrics.ts'

@@ -1,3 +1,4 @@
+// The worker: load, decide, map, batch, send, judge, settle, through faults and lost answers.
 import { test } from 'tap'
 import {
   deliveryOf, dispatchWorld, json, runDispatcher, runningWorld, storeEvent, storeTouch, until

@@ -165,7 +165,9 @@ test('hostile values leave a warning, and the event lives', t => {
 
 test('long texts are cut between characters, long lists are cut with a warning', t => {
   const { draft, codes } = read({
-    event_name: 'x', page_title: 'é'.repeat(499) + '💶', items: Array.from({ length: 201 }, (_, at) => ({ item_id: at }))
+    event_name: 'x',
+    page_title: 'é'.repeat(499) + '💶',
+    items: Array.from({ length: 201 }, (_, at) => ({ item_id: at }))
   })
   t.equal(draft.data.page_title, 'é'.repeat(499))
   t.equal(draft.data.items?.length, 200)

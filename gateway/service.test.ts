@@ -50,5 +50,6 @@ test('a port that is taken is an error, and leaves nothing behind', async t => {
   await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve))
   t.teardown(() => { taken.close() })
   const { port } = taken.address() as AddressInfo
-  await t.rejects(startGateway({ ...optionsFor('postgresql://nobody@127.0.0.1:1/none', []), port }), { code: 'EADDRINUSE' })
+  const again = startGateway({ ...optionsFor('postgresql://nobody@127.0.0.1:1/none', []), port })
+  await t.rejects(again, { code: 'EADDRINUSE' })
 })
