@@ -70,7 +70,8 @@ export function isStrict (request: FastifyRequest): boolean {
 /** Everything of the request but its posts. */
 export function openDoor (request: FastifyRequest, site: Site, trust: Trust, pageRandom: string, nowMs: number):
 Omit<Incoming, 'posts' | 'sentAt' | 'isOverLimit'> {
-  const referrer = header(request, 'referer')
+  // Pages with `Referrer-Policy: no-referrer` still name their origin with each post.
+  const referrer = header(request, 'referer') ?? header(request, 'origin')
   const isOfSite = referrer !== undefined && site.origin.has(URL.parse(referrer)?.origin ?? '')
   return {
     site,
