@@ -57,7 +57,8 @@ export interface ScriptSite {
   close: () => Promise<void>
 }
 
-function makeCertificate (): { key: Buffer, cert: Buffer } {
+/** A certificate of the day for both host names, in PEM. */
+export function makeCertificate (): { key: Buffer, cert: Buffer } {
   const folder = mkdtempSync(join(tmpdir(), 'postern-cert-'))
   const file = (name: string) => join(folder, name)
   try {
@@ -73,7 +74,7 @@ function makeCertificate (): { key: Buffer, cert: Buffer } {
 const script = readFileSync(new URL('../gateway/browser/dist/s.js', import.meta.url), 'utf8')
 const defaultSettings: PublicSite =
   { consent: 'opt_in', gpc: 'drop', cookie_domain: 'example.com', consent_cookie: '_pstn_c', consent_days: 180 }
-const chromiumArgs = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
+export const chromiumArgs = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
   '--disable-background-networking', '--disable-component-update', '--ignore-certificate-errors']
 
 /** Waits for a state; throws with `what` after ten seconds. */
