@@ -1,4 +1,5 @@
 // `postern demo`: a complete trial on this machine, with its own settings and data; loopback only; nothing leaves it.
+import { existsSync } from 'node:fs'
 import { readProcessSettings, type ProcessSettings } from '../config/process_settings.ts'
 import { deriveKeys } from '../config/keys.ts'
 import { openLog } from '../config/log.ts'
@@ -38,6 +39,10 @@ sites:
 /** Exit codes: 0 stopped when asked, 1 it could not start or stop cleanly, 2 wrong environment. */
 export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
   if (argv.length > 0) return refuse('demo', [`takes no options; there was ${argv.join(' ')}`]).exitCode
+  // demo/ is in no image and in no package: strangers' fakes have no place beside real leads.
+  if (!existsSync(new URL('../demo/', import.meta.url))) {
+    return refuse('demo', ['the demo is in a checkout only: clone the repository and run npm start there']).exitCode
+  }
   const read = readProcessSettings({ ...env, POSTERN_HOST: 'localhost', DATABASE_URL: '', POSTERN_LOG: undefined })
   if ('problems' in read) return refuse('demo', read.problems).exitCode
   const processSettings = { ...read.settings, dataFolder: `${read.settings.dataFolder}/demo` }

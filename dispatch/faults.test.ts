@@ -58,7 +58,9 @@ test('an unknown culprit is found by halves, and alone it is rejected', async t 
   const seqs: number[] = []
   for (const id of ['a', 'b', 'culprit', 'd', 'e']) seqs.push(await storeEvent(pool, { id }))
   await runDispatcher(t, world)
-  for (const seq of seqs) await until(() => deliveryOf(pool, seq), delivery => delivery?.state !== 'waiting')
+  const isSettled = (delivery: Awaited<ReturnType<typeof deliveryOf>>) =>
+    delivery !== undefined && delivery.state !== 'waiting'
+  for (const seq of seqs) await until(() => deliveryOf(pool, seq), isSettled)
   t.same([...network.counted].sort(), [['a', 1], ['b', 1], ['d', 1], ['e', 1]])
   t.match(await deliveryOf(pool, seqs[2] ?? 0), { state: 'rejected', reason: 'network_refused', attempts: 1 })
 })
