@@ -1,8 +1,9 @@
-// Writes docs/settings.md from the schemas; with --check it only says whether the file is what they say.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+// Writes docs/settings.md and docs/destinations.md from the schemas; --check only says whether they still hold.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { CommonDestination, Consent, SettingsFile, Site } from '../config/settings_schema.ts'
 import { processVariables } from '../config/process_settings.ts'
 import { destinations } from '../dispatch/registry.ts'
+import { levelOf } from '../schema/event_names.ts'
 
 interface Node {
   description?: string
@@ -101,14 +102,52 @@ ${own.join('\n\n')}
 `
 }
 
-const file = new URL('../docs/settings.md', import.meta.url)
-const wanted = writeSettings()
-if (process.argv.includes('--check')) {
-  if (readFileSync(file, 'utf8') !== wanted) {
-    process.stderr.write('docs/settings.md is not what the schemas say: npm run docs\n')
+const purposes = {
+  advertising: '`ad_user_data`',
+  analytics: '`analytics_storage`',
+  first_party: 'none'
+} as const
+
+/** What each network takes, and what our events are called there. */
+function writeDestinations (): string {
+  const limits = destinations.map(({ title, type, purpose, limits: limit, dedupes }) => [
+    `${title} (\`${type}\`)`,
+    purposes[purpose],
+    String(limit.events),
+    `${limit.maxAgeDays({})} days`,
+    dedupes === false ? 'no' : `by event_id, ${dedupes.windowHours} h`
+  ])
+  const names = [...new Set(destinations.flatMap(({ events }) => Object.keys(events)))]
+  const rows = names.map(name => [`\`${name}\``, levelOf(name),
+    ...destinations.map(({ events, customEvents }) => events[name] ?? (customEvents ? 'as it is' : 'skipped'))])
+  const others = ['any other name', 'all', ...destinations.map(one => one.customEvents ? 'as it is' : 'skipped')]
+  return `<!-- Made by \`npm run docs\` from the schemas in the code. Change those, not this file. -->
+# Destinations
+
+How to get the ids and tokens of a network is in its folder: \`dispatch/destinations/<type>/README.md\`. Its settings
+are in [settings.md](settings.md).
+
+## What a network takes
+
+${table(['Network', 'Consent it needs', 'Events in a request', 'Oldest event', 'Knows a second copy'], limits)}
+
+## What our events are called there
+
+\`events: conversions\` gets the first kind, \`funnel\` also the second, \`all\` everything.
+
+${table(['Event', 'Level', ...destinations.map(({ title }) => title)], [...rows, others])}
+`
+}
+
+const docs = new URL('../docs/', import.meta.url)
+const files = { 'settings.md': writeSettings(), 'destinations.md': writeDestinations() }
+mkdirSync(docs, { recursive: true })
+for (const [name, wanted] of Object.entries(files)) {
+  const file = new URL(name, docs)
+  if (!process.argv.includes('--check')) {
+    writeFileSync(file, wanted)
+  } else if (!existsSync(file) || readFileSync(file, 'utf8') !== wanted) {
+    process.stderr.write(`docs/${name} is not what the schemas say: npm run docs\n`)
     process.exitCode = 1
   }
-} else {
-  mkdirSync(new URL('.', file), { recursive: true })
-  writeFileSync(file, wanted)
 }
