@@ -1,5 +1,6 @@
 // Says what is wrong with a value of the settings: where, what, and how to mend it.
 import type { TSchema } from 'typebox'
+import { Settings } from 'typebox/system'
 import Value from 'typebox/value'
 
 export interface Problem { keys: string[], text: string }
@@ -15,7 +16,7 @@ interface SchemaNode {
 /** Everything that is wrong with a value, each with the keys that lead to it. Empty when the value fits. */
 export function findProblems (schema: TSchema, value: unknown): Problem[] {
   const problems = new Map<string, Problem>()
-  for (const error of Value.Errors(schema, value)) {
+  for (const error of errorsOf(schema, value)) {
     const keys = error.instancePath.split('/').slice(1).map(unescapePointer)
     const place = keys.join('.')
     switch (error.keyword) {
@@ -44,6 +45,17 @@ export function findProblems (schema: TSchema, value: unknown): Problem[] {
 }
 
 type ValueError = ReturnType<typeof Value.Errors>[number]
+
+/** All of them: unasked, typebox stops at eight. */
+function errorsOf (schema: TSchema, value: unknown): ValueError[] {
+  const { maxErrors } = Settings.Get()
+  Settings.Set({ maxErrors: 1000 })
+  try {
+    return Value.Errors(schema, value)
+  } finally {
+    Settings.Set({ maxErrors })
+  }
+}
 
 function describe (error: ValueError, given: unknown, schema: TSchema, keys: string[]): string {
   const meaning = nodeAt(schema, keys)?.description
@@ -104,10 +116,18 @@ function knownKeys (schema: TSchema, keys: readonly string[]): string[] {
 
 const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, '')
 
+const letters = (text: string) => [...plain(text)].sort().join('')
+
+/** Whether `wanted` is the word without one of its letters: orgins for origins. */
+function missesOne (word: string, wanted: string): boolean {
+  return [...word].some((_, at) => word.slice(0, at) + word.slice(at + 1) === wanted)
+}
+
 /** The known word that was probably meant, else all of them. */
 export function suggest (given: string, known: readonly string[]): string {
   const wanted = plain(given)
   const best = known.find(word => plain(word) === wanted) ??
+    known.find(word => letters(word) === letters(given) || missesOne(plain(word), wanted)) ??
     known.find(word => plain(word).startsWith(wanted.slice(0, 4)) || wanted.startsWith(plain(word).slice(0, 4)))
   return best === undefined ? `Known: ${known.join(', ')}` : `Did you mean ${best}?`
 }
