@@ -43,7 +43,9 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
   if (!existsSync(new URL('../demo/', import.meta.url))) {
     return refuse('demo', ['the demo is in a checkout only: clone the repository and run npm start there']).exitCode
   }
-  const read = readProcessSettings({ ...env, POSTERN_HOST: 'localhost', DATABASE_URL: '', POSTERN_LOG: undefined })
+  // Loopback only, and not the database of a production on this machine.
+  const own = { POSTERN_HOST: 'localhost', POSTERN_ADMIN_HOST: '127.0.0.1', DATABASE_URL: '', POSTERN_LOG: undefined }
+  const read = readProcessSettings({ ...env, ...own })
   if ('problems' in read) return refuse('demo', read.problems).exitCode
   const processSettings = { ...read.settings, dataFolder: `${read.settings.dataFolder}/demo` }
   const secrets = readOrMakeSecrets({}, processSettings.dataFolder)

@@ -17,7 +17,7 @@ export function gatewaySites (settings: Settings): GatewaySite[] {
     cookies: site.cookies,
     defaultCountry: site.defaults.country,
     thankYou: site.thank_you,
-    redirectHosts: site.redirect_hosts,
+    redirectHosts: site.redirect_hosts.map(host => host.toLowerCase()),
     formEvents: site.forms,
     apiKeys: site.api_keys.map(({ key }) => key),
     countryHeader: site.country_header?.toLowerCase()

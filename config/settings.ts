@@ -174,13 +174,16 @@ function withTexts (schema: TObject, given: Record<string, unknown>): Record<str
   }))
 }
 
+/** A host as the gateway looks it up: whatever its case, with or without its scheme's own port. */
+const sameHost = (host: string) => host.toLowerCase().replace(/:(80|443)$/, '').replace(/\.(?=$|:)/, '')
+
 /** Hosts that two sites claim. */
 function findClashes (sites: readonly SiteSettings[]): Problem[] {
   const owner = new Map<string, string>()
   return sites.flatMap(site => site.hosts.flatMap((host, index) => {
-    const other = owner.get(host.toLowerCase())
-    owner.set(host.toLowerCase(), site.name)
-    return other === undefined
+    const other = owner.get(sameHost(host))
+    owner.set(sameHost(host), site.name)
+    return other === undefined || other === site.name
       ? []
       : [{ keys: ['sites', site.name, 'hosts', String(index)], text: `${host} belongs to the site ${other} already` }]
   }))

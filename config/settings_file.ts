@@ -1,6 +1,6 @@
 // Finds and reads the settings file: YAML, with ${NAME} and ${NAME:-default} from the environment.
 import { existsSync, readFileSync } from 'node:fs'
-import { isScalar, LineCounter, parseDocument, stringify, type Document } from 'yaml'
+import { isMap, isScalar, LineCounter, parseDocument, stringify, type Document } from 'yaml'
 
 export interface SettingsText {
   /** As given on the command line or found, for messages. */
@@ -12,12 +12,13 @@ export interface SettingsText {
   unset: ReadonlySet<string>
 }
 
-/** `--config`, else $POSTERN_CONFIG, else ./postern.yaml if there is one. */
+/** `--config`, else $POSTERN_CONFIG (an empty one is none), else ./postern.yaml if there is one. */
 export function findSettingsFile (given: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
-  return given ?? env.POSTERN_CONFIG ?? (existsSync('postern.yaml') ? 'postern.yaml' : undefined)
+  const named = given ?? (env.POSTERN_CONFIG === '' ? undefined : env.POSTERN_CONFIG)
+  return named ?? (existsSync('postern.yaml') ? 'postern.yaml' : undefined)
 }
 
-/** Reads a settings file; the problems are for people. A value whose variables are all unset becomes undefined. */
+/** Reads a settings file; the problems are for people. A value with an unset variable becomes undefined. */
 export function readSettingsText (path: string, env: NodeJS.ProcessEnv): SettingsText | { problems: string[] } {
   let text: string
   try {
@@ -55,7 +56,10 @@ function firstLine (message: string): string {
 function lineOf (document: Document, lines: LineCounter, keys: readonly string[]): number | undefined {
   for (let depth = keys.length; depth > 0; depth--) {
     const path = keys.slice(0, depth).map(key => /^\d+$/.test(key) ? Number(key) : key)
-    const node = document.getIn(path, true)
+    const parent = depth === 1 ? document.contents : document.getIn(path.slice(0, -1), true)
+    // A map begins where its first key does, so the line of its own key is asked for.
+    const pair = isMap(parent) ? parent.items.find(({ key }) => isScalar(key) && key.value === path.at(-1)) : undefined
+    const node = pair?.key ?? document.getIn(path, true)
     const hasRange = isScalar(node) || (typeof node === 'object' && node !== null && 'range' in node)
     const range = hasRange ? node.range : undefined
     if (Array.isArray(range)) return lines.linePos(Number(range[0])).line
@@ -65,7 +69,10 @@ function lineOf (document: Document, lines: LineCounter, keys: readonly string[]
 
 const variable = /\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}/g
 
-/** Replaces the variables in every string. A string that is nothing but unset variables is as if it were not there. */
+/**
+ * Replaces the variables in every string. A string with an unset variable is as if it were not there: half an address
+ * (`https://${HOST}/thanks`) would pass for a whole one.
+ */
 function substitute (value: unknown, env: NodeJS.ProcessEnv, unset: Set<string>): unknown {
   if (Array.isArray(value)) {
     return value.map(inner => substitute(inner, env, unset)).filter(inner => inner !== undefined)
@@ -75,13 +82,16 @@ function substitute (value: unknown, env: NodeJS.ProcessEnv, unset: Set<string>)
     return Object.fromEntries(entries.filter(([, inner]) => inner !== undefined))
   }
   if (typeof value !== 'string' || !value.includes('${')) return value
+  let isWhole = true
   const replaced = value.replace(variable, (_, name: string, otherwise: string | undefined) => {
     const given = env[name]
     if (given !== undefined && given !== '') return given
-    if (otherwise === undefined) unset.add(name)
-    return otherwise ?? ''
+    if (otherwise !== undefined) return otherwise
+    unset.add(name)
+    isWhole = false
+    return ''
   })
-  return replaced === '' ? undefined : replaced
+  return isWhole && replaced !== '' ? replaced : undefined
 }
 
 /** A value as YAML, for people. */

@@ -54,8 +54,8 @@ export function consentOf (candidate: Candidate, target: Target): EffectiveConse
 }
 
 /**
- * Decides and maps. The order is: what forbids (erased, bot, consent), what would count twice (the page's own tag, the
- * dedupe window), what the network does not take (name, age), the mapping, and shadow mode last, so that a shadow says
+ * Decides and maps. The order is: what forbids (erased, bot, consent), what the network does not take (name, age), what
+ * would count twice (the page's own tag, the dedupe window), the mapping, and shadow mode last, so that a shadow says
  * what a live target would have said.
  */
 export function decide (candidate: Candidate, target: Target, nowMs: number): Decision {
