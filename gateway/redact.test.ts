@@ -19,7 +19,9 @@ const hiding: [where: string, data: EventData][] = [
   ['an answer', {
     fields: { gclid: id, 'form_fields[gclid]': id, hidden_gclid: id, 'your-fbclid': id, gclid_field: id }
   }],
-  ['a network\'s cookie as an answer', { fields: { _gcl_aw: `GCL.1.${id}`, 'f[_fbc]': `fb.1.1.${id}`, li_fat_id: id } }],
+  ['a network\'s cookie as an answer', {
+    fields: { _gcl_aw: `GCL.1.${id}`, 'f[_fbc]': `fb.1.1.${id}`, li_fat_id: id }
+  }],
   ['a text', { fields: { note: `I came from https://e.com/?gclid=${id} today` } }]
 ]
 
