@@ -59,7 +59,8 @@ test('digests differ by site, kind, purpose and the borders between parts', asyn
 test('digests stay what they are: rows and cookies of earlier versions must be found', async t => {
   t.equal(keys.keyIds.join(), 'fe68cdcd')
   t.equal(keys.blindIndex('main', 'email', 'anna@example.com').toString('hex'), 'f72011ceaf6f31c0c23a06aa1b2a8c7d')
-  t.equal(keys.mac('visitor', 'a', 'b').toString('hex'), '5f59bf5dba9d45753627414c30ae76d7f0d42a67f44e7b5ef5058b1b1024e82d')
+  t.equal(keys.mac('visitor', 'a', 'b').toString('hex'),
+    '5f59bf5dba9d45753627414c30ae76d7f0d42a67f44e7b5ef5058b1b1024e82d')
   const sealed = Buffer.from('01fe68cdcd446e59b61e22238a3f572aa19aa494111a3140f2d8db1160cd' +
     '0a3bfbf9d8a43eaa4fdaa2e53af4545de807bd55bd89ee39bc1587bcd564cd', 'hex')
   t.equal(keys.open('main', sealed).toString(), 'anna@example.com')

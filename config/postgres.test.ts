@@ -58,7 +58,8 @@ test('a server that is not there, or takes the connection and says nothing, is a
 
 test('a statement that does not come back is given up, and its connection with it', async t => {
   const { url } = await testDatabase(t)
-  const pool = openPool({ url, name: 'test', onError: () => undefined, statementTimeoutMs: 0, queryTimeoutMs: 50, max: 1 })
+  const limits = { statementTimeoutMs: 0, queryTimeoutMs: 50, max: 1 }
+  const pool = openPool({ url, name: 'test', onError: () => undefined, ...limits })
   t.teardown(async () => { await pool.end() })
   t.ok(isOutage(await caught(pool.query('SELECT pg_sleep(600)'))))
   t.equal(pool.totalCount, 0, 'destroyed')

@@ -80,6 +80,16 @@ export async function migrateQueue (url: string): Promise<void> {
   }
 }
 
+/**
+ * Lets the workers that have a job look for another as soon as they are done. By itself pg-boss lets a worker wait for
+ * its next poll after each batch of one, so that a backlog would drain at one job per worker and second.
+ */
+function goOn (boss: PgBoss, name: string): void {
+  for (const worker of boss.getWipData()) {
+    if (worker.name === name && worker.count > 0) boss.notifyWorker(worker.id)
+  }
+}
+
 /** Opens the queues of a worker. The schema must have been migrated. */
 export async function openQueue (options: QueueOptions): Promise<JobQueue> {
   const boss = new PgBoss({
@@ -110,12 +120,15 @@ export async function openQueue (options: QueueOptions): Promise<JobQueue> {
         // Counted in this process: a dead worker's jobs take no room from the living.
         localGroupConcurrency: perDestination,
         batchSize: 1,
-        burstWhenBatchFull: true,
         pollingIntervalSeconds: pollSeconds,
         notifyPollingIntervalSeconds: pollSeconds
       }
       await boss.work(name, workOptions, async (jobs: { data: object }[]) => {
-        for (const job of jobs) await handle(job.data as Parameters<typeof handle>[0])
+        try {
+          for (const job of jobs) await handle(job.data as Parameters<typeof handle>[0])
+        } finally {
+          goOn(boss, name)
+        }
       })
     },
 

@@ -1,0 +1,109 @@
+// The queue carries wake-ups: inside our transaction, at their time, once, never again after a failure.
+import { test, type Test } from 'tap'
+import { testDatabase } from '../test/database.ts'
+import { withTransaction } from './postgres.ts'
+import { openQueue, type JobQueue, type QueueJob } from './queue.ts'
+
+interface Note { n: number }
+const job = (n: number, startAtMs: number | null = null): QueueJob<Note> => ({ data: { n }, startAtMs, group: 'a' })
+const oneAtOnce = { concurrency: 1, perDestination: 1 }
+
+async function until (isSo: () => boolean | Promise<boolean>): Promise<void> {
+  while (!await isSo()) await new Promise(resolve => setImmediate(resolve))
+}
+
+async function open (t: Test, url: string): Promise<JobQueue> {
+  const queue = await openQueue({ url, names: ['deliver_x', 'deliver_y'], onError: error => t.fail(error.message) })
+  t.teardown(async () => { await queue.stop(2000) })
+  return queue
+}
+
+test('jobs live and die with the transaction they were put in', async t => {
+  const { url, pool } = await testDatabase(t)
+  const queue = await open(t, url)
+  const seen: number[] = []
+  await queue.work<Note>('deliver_x', oneAtOnce, async ({ n }) => { seen.push(n) })
+  await t.rejects(withTransaction(pool, async tx => {
+    await queue.enqueue(tx, 'deliver_x', [job(1), job(2)])
+    throw new Error('changed my mind')
+  }), /changed my mind/)
+  await withTransaction(pool, async tx => {
+    await queue.enqueue(tx, 'deliver_x', [job(3), job(4)])
+    await queue.enqueue(tx, 'deliver_y', [job(5)])
+  })
+  await until(() => seen.length === 2)
+  t.same(seen.sort(), [3, 4])
+})
+
+test('a job that starts later waits for its time', async t => {
+  const { url, pool } = await testDatabase(t)
+  const queue = await open(t, url)
+  const seen: { n: number, atMs: number }[] = []
+  await queue.work<Note>('deliver_x', oneAtOnce, async ({ n }) => { seen.push({ n, atMs: Date.now() }) })
+  const startAtMs = Date.now() + 1500
+  await withTransaction(pool, async tx => await queue.enqueue(tx, 'deliver_x', [job(1, startAtMs), job(2)]))
+  await until(() => seen.length === 2)
+  t.same(seen.map(({ n }) => n), [2, 1])
+  t.ok((seen[1]?.atMs ?? 0) >= startAtMs - 50, 'the clock of this machine is the database\'s')
+})
+
+test('a job that fails is not tried again: the ledger makes another if one is needed', async t => {
+  const { url, pool } = await testDatabase(t)
+  const queue = await open(t, url)
+  const seen: number[] = []
+  await queue.work<Note>('deliver_x', oneAtOnce, async ({ n }) => {
+    seen.push(n)
+    if (n === 1) throw new Error('a bug')
+  })
+  await withTransaction(pool, async tx => await queue.enqueue(tx, 'deliver_x', [job(1)]))
+  await until(async () => (await pool.query('SELECT FROM pgboss.job WHERE state = \'failed\'')).rowCount === 1)
+  await withTransaction(pool, async tx => await queue.enqueue(tx, 'deliver_x', [job(2)]))
+  await until(() => seen.includes(2))
+  t.same(seen, [1, 2])
+})
+
+test('two processes share a queue; each job goes to one of them', async t => {
+  const { url, pool } = await testDatabase(t)
+  const queues = await Promise.all([open(t, url), open(t, url)])
+  const seen: number[] = []
+  for (const queue of queues) {
+    await queue.work<Note>('deliver_x', { concurrency: 4, perDestination: 4 }, async ({ n }) => { seen.push(n) })
+  }
+  const jobs = Array.from({ length: 60 }, (_, n) => job(n))
+  await withTransaction(pool, async tx => await queues[0]?.enqueue(tx, 'deliver_x', jobs))
+  await until(() => seen.length >= 60)
+  t.equal(new Set(seen).size, 60)
+  t.equal(seen.length, 60)
+})
+
+test('stopping waits for the job under way', async t => {
+  const { url, pool } = await testDatabase(t)
+  const queue = await openQueue({ url, names: ['deliver_x'], onError: error => t.fail(error.message) })
+  let release = () => {}
+  const gate = new Promise<void>(resolve => { release = resolve })
+  let state = 'waiting'
+  await queue.work<Note>('deliver_x', oneAtOnce, async () => {
+    state = 'under way'
+    await gate
+    state = 'done'
+  })
+  await withTransaction(pool, async tx => await queue.enqueue(tx, 'deliver_x', [job(1)]))
+  await until(() => state === 'under way')
+  const stopped = queue.stop(10_000)
+  release()
+  await stopped
+  t.equal(state, 'done')
+})
+
+test('a worker with a backlog goes from job to job without waiting for its next poll', async t => {
+  const { url, pool } = await testDatabase(t)
+  const queue = await open(t, url)
+  const jobs = Array.from({ length: 40 }, (_, n) => job(n))
+  await withTransaction(pool, async tx => await queue.enqueue(tx, 'deliver_x', jobs))
+  let done = 0
+  const startedMs = performance.now()
+  await queue.work<Note>('deliver_x', oneAtOnce, async () => { done++ })
+  await until(() => done === 40)
+  // Forty polls would take forty seconds.
+  t.ok(performance.now() - startedMs < 20_000)
+})
