@@ -19,10 +19,8 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
   return 0
 }
 
+/** Not by the URL parser: a socket's address without a host is none to it, and its error quotes the password. */
 function maskUrl (url: string | undefined): string {
   if (url === undefined) return 'embedded'
-  const parsed = new URL(url)
-  if (parsed.password !== '') parsed.password = '***'
-  for (const key of parsed.searchParams.keys()) if (/pass/i.test(key)) parsed.searchParams.set(key, '***')
-  return parsed.href
+  return url.replace(/^(\w+:\/\/[^:@/?#]*):.*@/, '$1:***@').replace(/([?&][^=&]*pass[^=&]*=)[^&]*/gi, '$1***')
 }
