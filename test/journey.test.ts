@@ -65,8 +65,9 @@ test('an ad click, an accepted banner and a form are one lead, with its cookies,
   await until('the delivery', () => deliveryOf(world, eventId), state => state === 'delivered')
 
   const jar = await jarOf(context)
-  const attributes = { domain: '.example.com', path: '/', secure: true, sameSite: 'Lax' }
-  t.match(jar._pstn, { ...attributes, httpOnly: true })
+  const attributes = { domain: '.example.com', path: '/', sameSite: 'Lax' }
+  t.match(jar._pstn, { ...attributes, httpOnly: true, secure: true })
+  // The page has a pixel, so these two are the pixel's own; it leaves Secure out (meta.md §3.3).
   t.match(jar._fbp, { ...attributes, httpOnly: false, value: /^fb\.1\.\d{13}\.\d+$/ })
   t.match(jar._fbc, { ...attributes, httpOnly: false, value: /^fb\.1\.\d{13}\.IwAR0a_B-c$/ })
 
@@ -129,11 +130,17 @@ test('without JavaScript a ticked form is one counted event under its own id, wi
   const copies = await until('the copy', () => world.copies('Lead'), found => found.length > 0)
   await until('the delivery', () => deliveryOf(world, eventId), state => state === 'delivered')
   t.match(copies, [{ source: 'server', verdict: 'counted', event_id: formId }])
-  t.match(copies[0]?.body, { user_data: { fbc: /^fb\.1\.\d{13}\.IwAR0a_B-c$/ } })
   t.same(await clicksOf(world, eventId), clicks)
   t.equal((await world.leads()).length, 1)
   t.equal((await world.events()).length, 1)
-  t.match(await jarOf(context), { _pstn: { httpOnly: true, secure: true, domain: '.example.com' } })
+  const jar = await jarOf(context)
+  const attributes = { domain: '.example.com', path: '/', secure: true, sameSite: 'Lax' }
+  t.match(jar, {
+    _pstn: { ...attributes, httpOnly: true },
+    _fbp: { ...attributes, httpOnly: false },
+    _fbc: { ...attributes, httpOnly: false, value: /^fb\.1\.\d{13}\.IwAR0a_B-c$/ }
+  })
+  t.match(copies[0]?.body, { user_data: { fbc: jar._fbc?.value, fbp: jar._fbp?.value } }, 'one each, in jar and event')
 })
 
 test('without JavaScript an unticked form is the lead alone', { skip: noBrowser }, async t => {
@@ -174,14 +181,14 @@ test('a purchase that browser, back end and a reloaded thank-you page report cou
   t.equal(answer.status, 202, answer.text)
   await page.reload()
   await until('the pixel of the reloaded page', () => world.copies('Purchase'), found => found.length >= 2)
-  await until('the second part', partsOf, parts => parts.length >= 2)
+  await until('the parts of all three', partsOf, parts => parts.length >= 3)
   await until('the route', () => deliveryOf(world, eventId), state => state !== undefined && state !== null)
   await world.endSettling()
   await until('the delivery', () => deliveryOf(world, eventId), state => state === 'delivered')
 
   const parts = await partsOf()
   t.same([...new Set(parts.map(part => part.event_seq))].length, 1, 'one event')
-  t.ok(parts.some(part => part.trust === 'signed') && parts.some(part => part.trust === 'same_site'))
+  t.same(parts.map(part => part.trust), ['same_site', 'signed', 'same_site'])
   const copies = world.copies('Purchase')
   t.same(copies.map(copy => copy.event_id), copies.map(() => eventId))
   t.equal(copies.filter(copy => copy.verdict === 'counted').length, 1)
