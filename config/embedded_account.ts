@@ -1,7 +1,7 @@
 // Which account the embedded Postgres runs under: PostgreSQL refuses root, and many trials are started as root.
 import { spawn } from 'node:child_process'
-import { chownSync, existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { chownSync, lstatSync, readdirSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 
 /** How the server's programs are started: as ourselves, as another account, or in a user namespace of our own. */
 export type Account =
@@ -35,11 +35,12 @@ export async function runAs (
   })
 }
 
+/** A working folder is entered before the account changes, so the account itself must enter the folder to prove it. */
 async function works (account: Account, program: string, folder: string): Promise<boolean> {
   try {
-    return (await runAs(account, program, ['--version'], folder)).code === 0
+    return (await runAs(account, '/bin/sh', ['-c', 'cd "$0" && exec "$1" --version', folder, program], '/')).code === 0
   } catch (error) {
-    // It may not enter the folder, not read the program, or there is no `unshare`.
+    // It may not become that account, or there is no `unshare`.
     if (error instanceof Error && 'code' in error) return false
     throw error
   }
@@ -57,11 +58,15 @@ export async function chooseAccount (program: string, folder: string): Promise<A
   const other: Account = ownerUid !== 0
     ? { kind: 'other', uid: ownerUid, gid: ownerGid }
     : { kind: 'other', uid: fallback, gid: fallback }
-  // Entering the folder must be tried with the folder as it is: its rights are those of the owner.
-  giveFolder(folder, other.uid, other.gid)
-  if (await works(other, program, folder)) return other
-  giveFolder(folder, 0, 0)
-  if (await works({ kind: 'namespace' }, program, folder)) return { kind: 'namespace' }
+  // The folder itself is given to the account; the way to it must be open already.
+  if (await works(other, program, dirname(folder))) {
+    giveFolder(folder, other.uid, other.gid)
+    return other
+  }
+  if (await works({ kind: 'namespace' }, program, folder)) {
+    giveFolder(folder, 0, 0)
+    return { kind: 'namespace' }
+  }
   throw new Error('PostgreSQL cannot run as root, and neither `nobody` nor a user namespace may run it here. ' +
     'Start Postern as an ordinary user, or set DATABASE_URL to a Postgres of your own')
 }
@@ -69,7 +74,7 @@ export async function chooseAccount (program: string, folder: string): Promise<A
 /** Gives a folder and all in it to an account; links are not followed. */
 function giveFolder (folder: string, uid: number, gid: number): void {
   if (lstatSync(folder).uid === uid) return
-  for (const entry of existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) giveFolder(path, uid, gid)
     else if (entry.isFile()) chownSync(path, uid, gid)
