@@ -7,7 +7,7 @@ import { destinationOf } from '../dispatch/registry.ts'
 import { knownTargets } from '../dispatch/roster.ts'
 import { explainText } from './explain_text.ts'
 import { prepare, refuse } from './prepare.ts'
-import { explainFailure, openDatabase } from './roles.ts'
+import { checkDatabase, explainFailure, openDatabase } from './roles.ts'
 import { siteRules, siteTargets } from './wiring.ts'
 
 /** Exit codes: 0 found, 1 not found or the database does not answer, 2 wrong usage or settings. */
@@ -17,9 +17,11 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
   const [id, ...more] = prepared.rest
   if (id === undefined || more.length > 0) return refuse('explain', ['name one event_id or lead_id']).exitCode
   try {
-    const database = await openDatabase(prepared.process, openLog('error', 'explain'))
+    const log = openLog('error', 'explain')
+    const database = await openDatabase(prepared.process, log)
     const pool = openPool({ url: database.url, name: 'postern explain', onError: () => undefined })
     try {
+      await checkDatabase(pool, prepared.keys, log)
       const targets = targetsOf(await knownTargets(pool, siteTargets(prepared.settings), destinationOf))
       const sites = prepared.settings.sites.map(siteRules)
       const journeys = await readJourneys({ pool, keys: prepared.keys, targets, sites }, id)

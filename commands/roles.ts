@@ -137,15 +137,21 @@ async function openGateway (
   })
 }
 
-async function checkDatabase (pool: Pool, keys: Keys, log: Log): Promise<void> {
+/** Throws CannotStart when Postgres does not answer, or has another schema or another secret. */
+export async function checkDatabase (pool: Pool, keys: Keys, log: Log): Promise<void> {
   const problem = await findSchemaProblem(pool).catch((error: unknown) => {
-    const code = sqlState(error) ?? (error instanceof Error && 'code' in error ? String(error.code) : 'no answer')
-    throw new CannotStart(`Postgres does not answer (${code}): check DATABASE_URL and that the server runs`)
+    throw new CannotStart(noAnswer(error))
   })
   if (problem !== null) throw new CannotStart(problem)
   const check = await checkKeys(pool, keys)
   if (!check.ok) throw new CannotStart(check.problem)
   if (check.lost.length > 0) log.warn({ key_ids: check.lost }, 'rows sealed under these keys can no longer be opened')
+}
+
+/** What is said of a Postgres that is not there; Node's own error has no message when two addresses fail. */
+export function noAnswer (error: unknown): string {
+  const code = sqlState(error) ?? (error instanceof Error && 'code' in error ? String(error.code) : 'no answer')
+  return `Postgres does not answer (${code}): check DATABASE_URL and that the server runs`
 }
 
 /** Says loudly what must not be overlooked in the settings of a serving process. */
@@ -173,7 +179,9 @@ export async function runRole (options: Omit<RoleOptions, 'log'>): Promise<numbe
     log.info({ public: running.gateway?.url, admin: running.adminUrl, sites: settings.sites.map(({ name }) => name) },
       'postern runs')
     log.info({ signal: await asked }, 'stopping')
-    return await running.stop() ? 0 : 1
+    if (await running.stop()) return 0
+    // What did not stop would keep the process alive until somebody kills it.
+    process.exit(1)
   } catch (error) {
     process.stderr.write(`postern ${role}: ${explainFailure(error)}\n`)
     return 1

@@ -46,7 +46,7 @@ test('digests differ by site, kind, purpose and the borders between parts', asyn
     ['main', 'email', 'a'], ['shop', 'email', 'a'], ['main', 'phone', 'a'], ['mai', 'nemail', 'a']
   ] as const
   const digests = [
-    ...indexes.map(parts => keys.blindIndex(...parts)),
+    ...indexes.map(([site, kind, value]) => keys.blindIndex(site, kind, value)),
     keys.mac('visitor', 'ab', 'c'), keys.mac('visitor', 'a', 'bc'), keys.mac('visitor', 'abc'), keys.mac('lead', 'abc')
   ].map(digest => digest.toString('hex'))
   t.equal(new Set(digests).size, digests.length)

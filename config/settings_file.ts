@@ -41,11 +41,13 @@ export function parseSettingsText (
     }
   }
   const unset = new Set<string>()
-  return {
-    path,
-    value: substitute(document.toJS({ maxAliasCount: 100 }), env, unset),
-    lineOf: keys => lineOf(document, lines, keys),
-    unset
+  try {
+    const value = substitute(document.toJS({ maxAliasCount: 100 }), env, unset)
+    return { path, value, lineOf: keys => lineOf(document, lines, keys), unset }
+  } catch (error) {
+    // An alias that contains itself, or a bomb of aliases: yaml and the recursion above give up on them.
+    if (!(error instanceof RangeError || error instanceof ReferenceError)) throw error
+    return { problems: [`${path}: its aliases (&name, *name) lead in a circle or are too many: write the values out`] }
   }
 }
 

@@ -196,3 +196,9 @@ test('a batch has 1 to 100 events', t => {
   }
   t.end()
 })
+
+test('what was typed is kept whole, also under a name that means something to us', async t => {
+  const typed = { message: 'x'.repeat(5000), url: 'www.my-firm.de', value: 'around 5k' }
+  const { draft } = await readForm(JSON.stringify({ email: 'a@b.de', ...typed }), 'application/json')
+  t.match(draft.data.fields, typed)
+})

@@ -2,7 +2,7 @@
 import type { EventData, UserData, Warning } from '../schema/event.ts'
 import { clickIdKind } from '../schema/identity.ts'
 import type { Body, FormEntry } from './body.ts'
-import { readParameters } from './params.ts'
+import { answerLimits, readParameters } from './params.ts'
 import { addToPerson, personKeyOfField, readPerson, safeName, type Warn } from './person.ts'
 import { eventKeys, readEvent, type Draft, type ReadContext, type ReadError } from './read.ts'
 
@@ -103,7 +103,13 @@ function readAnswers (answers: Sorted['answers'], person: UserData, warn: Warn):
     }
   }
   for (const [name, value] of names) addToPerson(person, 'full_name', value, safeName(name), warn)
-  return readParameters(Object.fromEntries(rest), '', warn)
+  return readParameters(Object.fromEntries(rest), '', warn, answerLimits)
+}
+
+/** What was typed under a name that means something to us, but says something else: `url: www.my-firm.de`. */
+function unusedAnswers (event: Sorted['event'], warnings: readonly Warning[]): Sorted['answers'] {
+  return [...new Set(warnings.map(({ path }) => path))]
+    .flatMap(path => typeof event[path] === 'string' || typeof event[path] === 'number' ? [[path, event[path]]] : [])
 }
 
 /** What a lead is called: by `postern_event`, else by the rule for its form's id or name, else `generate_lead`. */
@@ -128,6 +134,7 @@ export function readLead (
   const read = readEvent(sorted.event, { ...context, defaultName: nameByForm(sorted.event, formEvents) })
   if ('error' in read) return read
   const { draft, warnings } = read
+  sorted.answers.push(...unusedAnswers(sorted.event, warnings))
   const warn: Warn = (path, code) => { if (warnings.length < 50) warnings.push({ path, code }) }
   const person = draft.data.user_data ?? {}
   const fields = readAnswers(sorted.answers, person, warn)

@@ -4,19 +4,23 @@ import { readAmount, readText, type Coerced } from './coerce.ts'
 import { safeName, type Warn } from './person.ts'
 
 const deepest = 6
-const mostEntries = 100
-const longestParameter = 2000
-const longestName = 100
+
+/** How much of what a sender gives is kept. */
+export interface ParameterLimits { entries: number, textLength: number, nameLength: number }
+
+const parameterLimits: ParameterLimits = { entries: 100, textLength: 2000, nameLength: 100 }
+/** A lead's answers: what was typed is kept whole, so the body's own cap is the limit of a text. */
+export const answerLimits: ParameterLimits = { entries: 1000, textLength: 262_144, nameLength: 200 }
 
 /** Names through which JavaScript objects reach their prototypes. */
 const forbiddenNames = new Set(['__proto__', 'constructor', 'prototype'])
 
 /** The entries of an object whose names can be stored; the others are dropped with a warning. */
-function safeEntries (given: object, path: string, warn: Warn): [string, unknown][] {
+function safeEntries (given: object, path: string, warn: Warn, limits: ParameterLimits): [string, unknown][] {
   const entries = Object.entries(given)
-  if (entries.length > mostEntries) warn(path, 'too_many')
-  return entries.slice(0, mostEntries).flatMap(([name, value]) => {
-    const clean = readText(name, longestName)
+  if (entries.length > limits.entries) warn(path, 'too_many')
+  return entries.slice(0, limits.entries).flatMap(([name, value]) => {
+    const clean = readText(name, limits.nameLength)
     if (clean === null || 'refused' in clean || clean.warning !== undefined || forbiddenNames.has(clean.value)) {
       warn(joined(path, name), 'bad_name')
       return []
@@ -32,11 +36,13 @@ function joined (path: string, name: string): string {
 /**
  * A JSON value that can be stored: clean strings, finite numbers, bounded depth and size. Undefined: nothing is left.
  */
-export function readParameter (given: unknown, path: string, warn: Warn, depth = 0): unknown {
+export function readParameter (
+  given: unknown, path: string, warn: Warn, limits = parameterLimits, depth = 0
+): unknown {
   if (given === null || given === undefined) return undefined
   if (typeof given === 'string' || typeof given === 'boolean') {
     if (typeof given === 'boolean') return given
-    const text = readText(given, longestParameter)
+    const text = readText(given, limits.textLength)
     if (text === null || 'refused' in text) return undefined
     if (text.warning !== undefined) warn(path, text.warning)
     return text.value
@@ -51,19 +57,20 @@ export function readParameter (given: unknown, path: string, warn: Warn, depth =
     return undefined
   }
   if (Array.isArray(given)) {
-    if (given.length > mostEntries) warn(path, 'too_many')
-    return given.slice(0, mostEntries)
-      .map((one, index) => readParameter(one, `${path}[${index}]`, warn, depth + 1)).filter(one => one !== undefined)
+    if (given.length > limits.entries) warn(path, 'too_many')
+    return given.slice(0, limits.entries)
+      .map((one, index) => readParameter(one, `${path}[${index}]`, warn, limits, depth + 1))
+      .filter(one => one !== undefined)
   }
-  return readParameters(given, path, warn, depth + 1)
+  return readParameters(given, path, warn, limits, depth + 1)
 }
 
 /** Every entry of an object by readParameter(); undefined when none is left. */
 export function readParameters (
-  given: object, path: string, warn: Warn, depth = 0
+  given: object, path: string, warn: Warn, limits = parameterLimits, depth = 0
 ): Record<string, unknown> | undefined {
-  const kept = safeEntries(given, path, warn)
-    .map(([name, value]) => [name, readParameter(value, joined(path, name), warn, depth)] as const)
+  const kept = safeEntries(given, path, warn, limits)
+    .map(([name, value]) => [name, readParameter(value, joined(path, name), warn, limits, depth)] as const)
     .filter(([, value]) => value !== undefined)
   return kept.length === 0 ? undefined : Object.fromEntries(kept)
 }

@@ -33,32 +33,6 @@ CREATE INDEX events_client ON events (received_at) WHERE sealed_client IS NOT NU
 CREATE INDEX event_keys_day ON event_keys USING brin (day) WITH (pages_per_range = 32);
 CREATE INDEX failed_events_failed_at ON failed_events (failed_at);
 
--- As before, but a day whose rows already lie in the DEFAULT partition keeps them there instead of failing the rest.
-CREATE OR REPLACE FUNCTION ensure_partitions (from_day date, days integer) RETURNS integer LANGUAGE plpgsql AS $$
-DECLARE
-  parent text;
-  first date;
-  made integer := 0;
-BEGIN
-  PERFORM pg_advisory_xact_lock(hashtext('postern.ensure_partitions'));
-  FOREACH parent IN ARRAY ARRAY['events', 'deliveries', 'attempts', 'subjects'] LOOP
-    EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I DEFAULT', parent || '_default', parent);
-    FOR offset_days IN 0 .. days - 1 LOOP
-      first := from_day + offset_days;
-      IF to_regclass(parent || to_char(first, '_YYYYMMDD')) IS NULL THEN
-        BEGIN
-          EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
-            parent || to_char(first, '_YYYYMMDD'), parent, first, first + 1);
-          made := made + 1;
-        EXCEPTION WHEN check_violation THEN
-          RAISE WARNING 'rows of % lie in %_default; they stay there', first, parent;
-        END;
-      END IF;
-    END LOOP;
-  END LOOP;
-  RETURN made;
-END $$;
-
 -- Down Migration
 
 DROP INDEX failed_events_failed_at, event_keys_day, events_client;
