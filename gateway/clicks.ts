@@ -81,13 +81,23 @@ export function collectClickIds (data: EventData, seenAtMs: number): Record<stri
 /** Parameters that carry click ids beside their own: Google's cross-domain linker. */
 const carriers = new Set(['_gl'])
 
+/** A parameter's name as servers read it: `%66bclid` is fbclid. What is not well encoded stands as it is. */
+function decoded (name: string): string {
+  try {
+    return decodeURIComponent(name)
+  } catch (error) {
+    if (error instanceof URIError) return name
+    throw error
+  }
+}
+
 /** An address without the parameters that carry click ids; the rest stays byte for byte. */
 export function withoutClickIds (address: string): string {
   const found = /^([^?#]*)\?([^#]*)(.*)$/s.exec(address)
   if (found === null) return address
   const [, base = '', query = '', fragment = ''] = found
   const kept = query.split('&').filter(pair => {
-    const name = pair.split('=', 1)[0] ?? ''
+    const name = decoded(pair.split('=', 1)[0] ?? '')
     return clickIdKind(name) === undefined && !carriers.has(name.toLowerCase())
   })
   return `${base}${kept.length > 0 ? `?${kept.join('&')}` : ''}${fragment}`

@@ -8,6 +8,7 @@ const id = 'IwAR0leak_1234'
 
 const hiding: [where: string, data: EventData][] = [
   ['the page\'s query', { page_location: `https://e.com/?a=1&fbclid=${id}&b=2` }],
+  ['a name in disguise', { page_location: `https://e.com/?a=1&%66bclid=${id}` }],
   ['the page\'s fragment', { page_location: `https://e.com/?a=1#fbclid=${id}` }],
   ['an address within the referrer', {
     page_referrer: `https://l.e.com/l.php?u=https%3A%2F%2Fe.com%2F%3Ffbclid%3D${id}`

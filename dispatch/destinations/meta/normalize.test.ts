@@ -110,6 +110,7 @@ const unusable: [PersonField, string, WhyNot, string?][] = [
   ['email', '   ', 'empty'],
   ['email', 'john smith@gmail.com', 'not_an_email'],
   ['email', 'john@localhost', 'not_an_email'],
+  ['email', 'john@exam\u0001ple.org', 'not_an_email'],
   ['email', 'john@@example.com', 'not_an_email'],
   ['email', 'Ada <ada@example.org>', 'not_an_email'],
   ['email', `${'a'.repeat(250)}@example.org`, 'not_an_email'],
