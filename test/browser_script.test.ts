@@ -204,7 +204,10 @@ test('under a strict Content Security Policy all of it works, without a violatio
   })
   const page = await context.newPage()
   const complaints: string[] = []
-  page.on('console', message => complaints.push(message.text()))
+  page.on('console', message => {
+    // The form leads to a page that is not there: the browser remarks on that when it is quick enough.
+    if (!message.text().includes('status of 404')) complaints.push(message.text())
+  })
   await page.goto(siteUrl + '/strict')
   await page.waitForFunction(() => window.postern?.track !== undefined)
   await give(page, allGranted)
