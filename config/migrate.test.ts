@@ -31,7 +31,10 @@ test('an empty database is brought up to date once, however many come at the sam
   t.ok(said.includes('another migration is running; waiting for it'))
   t.equal(await findSchemaProblem(pool), null)
   await requireSchema(pool)
-  await migrate({ url, say: text => t.fail(`a second run said: ${text}`) })
+  const said: string[] = []
+  await migrate({ url, say: text => { said.push(text) } })
+  // The server may need a moment to notice that the first session is gone, and with it the lock.
+  t.same(said.filter(text => text.startsWith('applied')), [], 'a second run finds nothing to do')
 })
 
 test('a migration that fails leaves nothing behind and can be run again', async t => {
