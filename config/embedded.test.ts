@@ -161,3 +161,16 @@ test('data of another PostgreSQL is named, not touched', async t => {
   writeFileSync(versionFile, before)
   await (await start(t, folder)).stop()
 })
+
+test('who comes in while the last one leaves is not left without a server', async t => {
+  const folder = newFolder(t)
+  let current = await start(t, folder)
+  const { url } = current
+  for (let round = 0; round < 8; round++) {
+    const [next] = await Promise.all([startEmbedded({ folder }), current.stop()])
+    t.equal(next.url, url)
+    t.same(await ask(next.url, 'SELECT 1 AS one'), [{ one: 1 }])
+    current = next
+  }
+  await current.stop()
+})

@@ -27,6 +27,7 @@ interface Guard { pool: Pool, client: PoolClient }
 
 const database = 'postern'
 const guardName = 'postern embedded'
+const takeLock = 'SELECT pg_advisory_lock(hashtext($1))'
 const startWithinMs = 60_000
 const pollMs = 50
 
@@ -98,7 +99,7 @@ async function enter (cluster: Cluster, settings: Record<string, string>): Promi
       await makeCluster(cluster)
       said = await startServer(cluster, settings)
     }
-    const socket = running ?? cluster.socket
+    const socket = running?.socket ?? cluster.socket
     const guard = await openGuard(socket)
     if (guard !== undefined) return { guard, socket, adopted }
     await pause()
@@ -119,12 +120,20 @@ function openPlainPool (url: string): Pool {
   })
 }
 
-/** The guard's connection, or undefined while the server does not take any. */
+/**
+ * The guard's connection, or undefined while the server does not take any. Entering takes the lock of those who leave:
+ * whoever comes in after the last one has counted waits, and finds the server gone instead of losing it later.
+ */
 async function openGuard (socket: string): Promise<Guard | undefined> {
   const pool = openPlainPool(urlOf(socket))
+  let client: PoolClient | undefined
   try {
-    return { pool, client: await pool.connect() }
+    client = await pool.connect()
+    await client.query(takeLock, [guardName])
+    await client.query('SELECT pg_advisory_unlock(hashtext($1))', [guardName])
+    return { pool, client }
   } catch (error) {
+    client?.release(true)
     await pool.end()
     if (sqlState(error) === '3D000') await makeDatabase(socket)
     else if (!isOutage(error)) throw error
@@ -149,22 +158,36 @@ async function closeGuard ({ pool, client }: Guard): Promise<void> {
   await pool.end()
 }
 
+/** How many other processes use the server. The lock stays taken until this connection is gone. */
+async function countOthers (client: PoolClient): Promise<number> {
+  await client.query(takeLock, [guardName])
+  const { rows } = await client.query<{ count: number }>(`
+    SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()`, [guardName])
+  return rows[0]?.count ?? 0
+}
+
 /**
  * Stops the server when no other process guards it. Those who leave at once go one by one: the lock is held until the
  * connection is gone, so each sees only those who stay.
  */
 async function leave (cluster: Cluster, guard: Guard): Promise<void> {
-  let others = 0
   try {
-    await guard.client.query('SELECT pg_advisory_lock(hashtext($1))', [guardName])
-    const { rows } = await guard.client.query<{ count: number }>(`
-      SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()`, [guardName])
-    others = rows[0]?.count ?? 0
+    if (await countOthers(guard.client) === 0) await stopServer(cluster)
   } catch (error) {
     if (!isOutage(error)) throw error
+    await leaveAnew(cluster)
+  } finally {
+    await closeGuard(guard)
   }
+}
+
+/** The guard was lost a moment ago: whether others use the server now must be asked over a new connection. */
+async function leaveAnew (cluster: Cluster): Promise<void> {
+  const running = findRunning(cluster)
+  const guard = running === undefined ? undefined : await openGuard(running.socket)
+  if (guard === undefined) return
   try {
-    if (others === 0 && findRunning(cluster) !== undefined) await stopServer(cluster)
+    if (await countOthers(guard.client) === 0) await stopServer(cluster)
   } finally {
     await closeGuard(guard)
   }

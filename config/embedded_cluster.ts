@@ -25,6 +25,8 @@ export const superuser = 'postern'
 /** A unix socket's whole path may have 107 bytes, and PostgreSQL appends this. */
 const longestSocketFolder = 107 - '/.s.PGSQL.5432'.length
 
+const stopWithinMs = 15_000
+
 function codeOf (error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined
 }
@@ -71,8 +73,10 @@ function isAlive (pid: number): boolean {
   }
 }
 
-/** The socket folder of the server that runs in this cluster, or is starting; undefined when none does. */
-export function findRunning (cluster: Cluster): string | undefined {
+interface Running { pid: number, socket: string }
+
+/** The server that runs in this cluster, or is starting or stopping; undefined when none does. */
+export function findRunning (cluster: Cluster): Running | undefined {
   const lockFile = join(cluster.data, 'postmaster.pid')
   let lines: string[]
   try {
@@ -83,7 +87,7 @@ export function findRunning (cluster: Cluster): string | undefined {
       'POSTERN_DATA', { cause: error })
   }
   const pid = Number(lines[0])
-  if (Number.isInteger(pid) && pid > 0 && isServer(pid, cluster.data)) return lines[4] || cluster.socket
+  if (pid > 0 && isServer(pid, cluster.data)) return { pid, socket: lines[4] || cluster.socket }
   // PostgreSQL removes the file of a dead process itself, but takes any living one of that number for a server.
   if (pid > 0 && isAlive(pid)) rmSync(lockFile, { force: true })
   return undefined
@@ -138,14 +142,23 @@ export async function startServer (
   return output
 }
 
-/** Stops the server: connections are closed, everything is written. Rejects when it does not stop. */
-export async function stopServer ({ data, folder, programs, account }: Cluster): Promise<void> {
-  const stop = async (mode: string) => await runAs(account, programs.pgCtl,
-    ['stop', '--wait', '--timeout=20', '--mode', mode, '--pgdata', data], folder)
-  if ((await stop('fast')).code === 0) return
-  if (!existsSync(join(data, 'postmaster.pid'))) return
-  const { code, output } = await stop('immediate')
-  if (code !== 0 && existsSync(join(data, 'postmaster.pid'))) throw new Error(`the server does not stop: ${output}`)
+/**
+ * Stops the server that runs now: connections are closed, everything is written. Not by pg_ctl, which waits for the
+ * lock file to go and then takes the next server, started meanwhile by another process, for one that does not stop.
+ */
+export async function stopServer (cluster: Cluster): Promise<void> {
+  const running = findRunning(cluster)
+  if (running === undefined) return
+  // https://www.postgresql.org/docs/current/server-shutdown.html: fast, then immediate.
+  for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
+    const startedMs = performance.now()
+    if (isServer(running.pid, cluster.data)) process.kill(running.pid, signal)
+    while (performance.now() - startedMs < stopWithinMs) {
+      if (!isServer(running.pid, cluster.data)) return
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+  }
+  throw new Error(`The embedded Postgres (process ${running.pid}) does not stop`)
 }
 
 /** The end of the server's own log, for the message that it did not start. */

@@ -85,9 +85,12 @@ export async function testDatabase (t: Test): Promise<{ url: string, pool: Pool 
   const admin = openAdmin(serverUrl)
   const name = `postern_test_${process.pid}_${randomBytes(4).toString('hex')}`
   t.teardown(async () => {
-    await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
-    await admin.end()
-    leaveServer()
+    try {
+      await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+      await admin.end()
+    } finally {
+      leaveServer()
+    }
   })
   const template = await makeTemplate(serverUrl, admin)
   await admin.query(`CREATE DATABASE ${name} TEMPLATE ${template}`)
