@@ -15,7 +15,11 @@ export interface DestinationType {
   settings: TObject
   /** The own setting without which `mode: test` cannot work. */
   testNeeds?: string
+  /** What a site's destinations of this type must not be at the same time. */
+  findConflicts?: (configured: readonly Configured[]) => { name: string, keys: string[], text: string }[]
 }
+
+interface Configured { name: string, settings: Record<string, unknown> }
 
 export interface DestinationSettings {
   name: string
@@ -103,6 +107,7 @@ function readSite (
   const destinations = Object.entries(file.destinations ?? {}).flatMap(([destinationName, own]) =>
     readDestination([...keys, 'destinations', destinationName], own, types, problems, off))
   if (problems.length > before) return null
+  problems.push(...findConflicts(keys, destinations, types))
   return {
     ...file,
     name,
@@ -158,6 +163,17 @@ function readDestination (
     tokenEndpoint: common.token_endpoint,
     own
   }]
+}
+
+/** What only shows between two destinations of a site, by what each type says. */
+function findConflicts (
+  keys: string[], destinations: readonly DestinationSettings[], types: readonly DestinationType[]
+): Problem[] {
+  return types.flatMap(({ type, findConflicts }) => {
+    const configured = destinations.filter(one => one.type === type).map(({ name, own }) => ({ name, settings: own }))
+    return (findConflicts?.(configured) ?? []).map(({ name, keys: inner, text }) =>
+      ({ keys: [...keys, 'destinations', name, ...inner], text }))
+  })
 }
 
 function isSecret (schema: TObject, key: string): boolean {

@@ -1,5 +1,6 @@
 // Packs events into requests under a network's limits. Pure.
 import type { Destination } from './destination.ts'
+import type { Target } from './target.ts'
 
 /** What packing must know of one event that is ready to be sent. */
 export interface Packable {
@@ -11,6 +12,8 @@ export interface Packable {
   bytes: number
   /** The lost attempt whose bytes it repeats; what one lost request held stays together. */
   resendOf: number | null
+  /** Payloads of different keys never share a request. */
+  batchKey: string
   /** Suspected of having spoilt a batch: alone, unless its companions are suspected with it. */
   isSuspect: boolean
 }
@@ -29,7 +32,7 @@ export function pack<T extends Packable> (
       batches.push([item])
       continue
     }
-    const key = `${item.day} ${item.isTest} ${item.resendOf ?? ''}`
+    const key = `${item.day} ${item.isTest} ${item.resendOf ?? ''} ${item.batchKey}`
     const last = open.get(key)
     const bytes = item.bytes + 1
     if (last !== undefined && last.batch.length < limits.events && last.bytes + bytes <= limits.bytes) {
@@ -42,6 +45,13 @@ export function pack<T extends Packable> (
     open.set(key, { batch, bytes: envelopeBytes + bytes })
   }
   return batches
+}
+
+/** What packing must know of a payload that goes. */
+export function packableOf (
+  { payload, bytes }: { payload: unknown, bytes: number }, { destination }: Pick<Target, 'destination'>
+): { payload: unknown, bytes: number, batchKey: string } {
+  return { payload, bytes, batchKey: destination.batchKey?.(payload) ?? '' }
 }
 
 /** The bytes of a value as JSON; what JSON leaves out (undefined) has none. */

@@ -94,9 +94,15 @@ function tagOf (event: MergedEvent, target: Target): NonNullable<EventData['brow
   return event.browser_tags?.[target.destination.type]
 }
 
+/** What the page's own tag of the network is to the target. */
+function browserTagOf ({ destination, settings }: Target): 'shares_id' | 'reports_first' | 'apart' {
+  if (destination.purpose === 'first_party') return 'apart'
+  return destination.browserTag?.(settings) ?? 'shares_id'
+}
+
 /** Whether the browser may have reported the event itself: not a stage, not purely signed, and no tag seen failing. */
 function browserMayHaveSent ({ event, trusts }: Candidate, target: Target): boolean {
-  if (target.destination.purpose === 'first_party') return false
+  if (browserTagOf(target) === 'apart') return false
   const tag = tagOf(event, target)
   if (tag === 'absent' || tag === 'blocked') return false
   if ((stageEvents as readonly string[]).includes(event.event_name)) return false
@@ -107,7 +113,9 @@ function browserMayHaveSent ({ event, trusts }: Candidate, target: Target): bool
 function countsTwice (candidate: Candidate, target: Target, nowMs: number): Decision | null {
   const { event } = candidate
   const { dedupes } = target.destination
-  const tag = tagOf(event, target)
+  const role = browserTagOf(target)
+  const tag = role === 'apart' ? undefined : tagOf(event, target)
+  if (role === 'reports_first' && browserMayHaveSent(candidate, target)) return { skipped: 'role_not_meant' }
   if (tag === 'sent_without_id' || tag === 'sent_other_id') return { held: 'browser_tag_without_event_id' }
   if (candidate.isAnswerLost && nowMs > ownWindowMs(candidate, target)) return { rejected: 'unknown_whether_sent' }
   if (dedupes === false) return tag === 'sent_with_id' ? { skipped: 'dedupe_window_passed' } : null

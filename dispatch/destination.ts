@@ -15,8 +15,19 @@ export interface OutgoingEvent extends Omit<MergedEvent, 'consent' | 'fields'> {
   consent: EffectiveConsent
   /** A lead's answers: present for `first_party` destinations only. */
   fields?: EventData['fields']
+  /** Where the visitor came in: the newest landing known, or the event's own page if it is one. Needs `ad_storage`. */
+  landing?: OutgoingLanding
   /** The site's defaults for what the event does not say. */
   defaults: { country?: string, currency?: string, lead_value?: number }
+}
+
+/** A landing as it may leave: its addresses cleaned like any other. */
+export interface OutgoingLanding {
+  seen_at_ms: number
+  page_location?: string
+  page_referrer?: string
+  /** The `gad_*` keys of the landing's address, in its order (google.md §2.7). */
+  gad: Record<string, string>
 }
 
 /** What became of one event in `map`: its payload, or why there is none. */
@@ -81,6 +92,12 @@ export const personFields = ['email', 'phone', 'first_name', 'last_name', 'stree
   'country', 'birth_date', 'gender', 'external_id'] as const
 export type PersonField = typeof personFields[number]
 
+/** A destination of a site's settings, by the name the settings give it. */
+export interface Configured<S> { name: string, settings: S }
+
+/** A mistake that only shows between two destinations: at whose key it is reported, and in words. */
+export interface Conflict { name: string, keys: string[], text: string }
+
 /** A destination: everything Postern knows about one ad network. `S` are its settings, `P` its payload per event. */
 export interface Destination<S = unknown, P = unknown> {
   type: string
@@ -99,11 +116,18 @@ export interface Destination<S = unknown, P = unknown> {
     /** The oldest event this network takes, by its kind. */
     maxAgeDays: (event: Pick<MergedEvent, 'action_source'>) => number
   }
-  rate: { perMinute?: number, perDay?: number }
+  /** Requests; `sharedBy` names what the quota belongs to where several destinations may share it. */
+  rate: { perMinute?: number, perDay?: number, sharedBy?: (settings: S) => string }
   /** How long a lone event may wait for company, in milliseconds. */
   lingerMs: number
   /** Within how many hours the network recognises a second copy by our id; false if it never does. */
   dedupes: { windowHours: number } | false
+  /**
+   * What the page's own tag of this network is to this destination. `shares_id` (when absent): both report under one
+   * id and the network drops the second copy. `reports_first`: the network cannot tell copies apart, so that only what
+   * the tag cannot have sent goes. `apart`: there is no such tag, or it counts elsewhere.
+   */
+  browserTag?: (settings: S) => 'shares_id' | 'reports_first' | 'apart'
   /** Our event name → theirs. An absent name is a custom event where `customEvents`, else skipped. */
   events: Readonly<Record<string, string>>
   customEvents: boolean
@@ -116,15 +140,23 @@ export interface Destination<S = unknown, P = unknown> {
    */
   normalize: (field: PersonField, value: string, country?: string, nowMs?: number) => Normalized
   map: (event: OutgoingEvent, settings: S, theirName: string) => Mapped<P>
+  /** Payloads with different keys never share a request. */
+  batchKey?: (payload: P) => string
   request: (payloads: P[], settings: S, endpoint: string, isTest: boolean) => OutgoingRequest
   /** Absent: the status alone tells (dispatch/judge.ts). */
   judge?: (response: NetworkResponse, payloads: P[]) => Judgement
-  /** For networks that tell the truth later. */
+  /**
+   * For networks that tell the truth later; tests (`isTest`) are not asked about. `trace` is what `judge` gave.
+   * Outcomes: `accepted` asks again later (unless it is the last word), `retry` sends the event again, not before its
+   * `afterSeconds`. The first question is put after `afterSeconds`, the further ones at growing distances.
+   */
   verify?: {
     afterSeconds: number
     request: (trace: string, settings: S, endpoint: string) => OutgoingRequest
     judge: (response: NetworkResponse, payloadCount: number) => Judgement
   }
+  /** What a site's destinations of this type must not be at the same time; for `check`. */
+  findConflicts?: (configured: readonly Configured<S>[]) => Conflict[]
 }
 
 /** A destination whose types are checked where it is written and forgotten where all are treated alike. */

@@ -1,13 +1,11 @@
 // What goes wrong between us and a network: credentials, culprits in batches, lost answers, zombies, killed workers.
 import { test } from 'tap'
 import {
-  deliveryOf, dispatchWorld, json, runDispatcher, runningWorld, storeEvent, until
+  deliveryOf, dispatchWorld, jobFor, json, runDispatcher, runningWorld, storeEvent, until
 } from '../test/dispatch_world.ts'
 import { promoteOnce } from './promoter.ts'
 import { routeOnce } from './route.ts'
-import type { SendJob } from './schedule.ts'
-import { intend, settleAttempt } from './store.ts'
-import { verify } from './verify.ts'
+import { intend, settleAttempt, takeRate } from './store.ts'
 import { deliver } from './worker.ts'
 
 type Delivery = Awaited<ReturnType<typeof deliveryOf>>
@@ -65,53 +63,13 @@ test('an unknown culprit is found by halves, and alone it is rejected', async t 
   t.match(await deliveryOf(pool, seqs[2] ?? 0), { state: 'rejected', reason: 'network_refused', attempts: 1 })
 })
 
-test('an accepted event gets its verdict later', async t => {
-  const { pool, network, deps } = await runningWorld(t)
-  network.answer = (receipt, response) =>
-    json(response, 200, { batch: 'b7', results: receipt.ids.map(() => 'later') })
-  const seq = await storeEvent(pool)
-  await until(() => deliveryOf(pool, seq), is('accepted'))
-  const askNow = async () => await pool.query('UPDATE deliveries SET verify_at = now()')
-  const { rows: [{ later }] } = await pool.query(
-    'SELECT extract(epoch FROM verify_at - now())::float8 AS later FROM deliveries')
-  t.ok(later > 50 && later <= 60, 'a minute, as the contract says')
-  network.verdict = 'pending'
-  await askNow()
-  // The promoter's own hold is five minutes; a minute says that the answer was written.
-  const asked = async () => await pool.query(`SELECT FROM deliveries
-    WHERE verify_at BETWEEN now() + interval '30 s' AND now() + interval '90 s'`)
-  await until(asked, ({ rowCount }) => rowCount === 1)
-  t.match(await deliveryOf(pool, seq), { state: 'accepted' }, 'asked, and still open')
-  network.verdict = 'counted'
-  await askNow()
-  await until(() => deliveryOf(pool, seq), is('delivered'))
-  t.equal(network.receipts.length, 1, 'asking sends nothing again')
-
-  const other = await storeEvent(pool)
-  const accepted = await until(() => deliveryOf(pool, other), is('accepted'))
-  network.verdict = 'the e-mail of anna@example.com is unknown'
-  const day = new Date().toISOString().slice(0, 10)
-  await verify({ kind: 'verify', target_id: 1, day, attempt_id: accepted?.attempt_id ?? 0 }, deps)
-  t.match(await deliveryOf(pool, other),
-    { state: 'rejected', reason: 'network_refused', detail: 'the e-mail of ‹email› is unknown' })
-})
-
-/** The one job of one event that is due now. */
-async function jobFor (world: Awaited<ReturnType<typeof dispatchWorld>>, seq: number): Promise<SendJob> {
-  const { rows: [row] } = await world.pool.query<{ day: string, promised_ms: number }>(`
-    SELECT day, (extract(epoch FROM hold_until) * 1000)::float8 AS promised_ms
-    FROM deliveries WHERE event_seq = $1`, [seq])
-  if (row === undefined) throw new Error('no delivery')
-  return { kind: 'send', target_id: 1, event_seqs: [seq], is_isolation: false, ...row }
-}
-
 test('an attempt whose answer was never heard is sent again with the same ids and parts', async t => {
   const world = await dispatchWorld(t)
   const { pool, network, deps } = world
   const seq = await storeEvent(pool, { id: 'e' })
   await routeOnce(deps)
   // A worker that intends, and dies.
-  const job = await jobFor(world, seq)
+  const job = await jobFor(pool, seq)
   const target = deps.targets.byId(1)
   if (target === undefined) throw new Error('no target')
   const claim = { target, day: job.day, promisedMs: job.promised_ms }
@@ -140,7 +98,7 @@ test('a lost answer of a network that cannot recognise a copy', async t => {
   const seq = await storeEvent(pool)
   network.answer = (_receipt, _response, request) => request.socket.destroy()
   await routeOnce(deps)
-  await deliver(await jobFor(world, seq), deps)
+  await deliver(await jobFor(pool, seq), deps)
   t.match(await deliveryOf(pool, seq), { state: 'rejected', reason: 'unknown_whether_sent' })
 })
 
@@ -149,7 +107,7 @@ test('two workers with the same job send once', async t => {
   const { pool, network, deps } = world
   const seq = await storeEvent(pool)
   await routeOnce(deps)
-  const job = await jobFor(world, seq)
+  const job = await jobFor(pool, seq)
   await Promise.all([deliver(job, deps), deliver(job, deps), deliver(job, deps)])
   t.match(await deliveryOf(pool, seq), { state: 'delivered', attempts: 1 })
   t.equal(network.receipts.length, 1)
@@ -165,6 +123,17 @@ test('a lost job is only lateness', async t => {
   await pool.query('DELETE FROM pgboss.job')
   await runDispatcher(t, world)
   await until(() => deliveryOf(pool, seq), is('delivered'))
+})
+
+test('destinations that share a quota share its rate, others do not', async t => {
+  const rate = { perMinute: 2, sharedBy: ({ account }: { account: string }) => account } as never
+  const { pool, deps } = await dispatchWorld(t, [{ destination: { rate } }, { destination: { rate } },
+    { destination: { rate }, settings: { account: 'other', token: 'secret-token-0123456789abcdef' } }])
+  const [first, second, other] = deps.targets.all
+  if (first === undefined || second === undefined || other === undefined) throw new Error('three targets')
+  t.equal(await takeRate(pool, first), null)
+  t.ok((await takeRate(pool, second) ?? 0) > 0, 'used up by the other destination of the account')
+  t.equal(await takeRate(pool, other), null)
 })
 
 test('a rate is kept by all workers together', async t => {
@@ -201,12 +170,12 @@ test('an adjustment waits for its original, and shares its fate', async t => {
   await routeOnce(deps)
   await pool.query('UPDATE deliveries SET after_delivery = $1 WHERE event_seq = $2', [original, refund])
   await pool.query('UPDATE deliveries SET after_delivery = $1 WHERE event_seq = $2', [refused, orphan])
-  await deliver(await jobFor(world, refund), deps)
-  await deliver(await jobFor(world, orphan), deps)
+  await deliver(await jobFor(world.pool, refund), deps)
+  await deliver(await jobFor(world.pool, orphan), deps)
   t.match(await deliveryOf(pool, refund), { state: 'waiting', reason: 'original_pending', attempts: 0 })
   t.match(await deliveryOf(pool, orphan), { state: 'skipped', reason: 'bot', detail: 'like the event it adjusts' })
-  await deliver(await jobFor(world, original), deps)
-  await deliver(await jobFor(world, refund), deps)
+  await deliver(await jobFor(world.pool, original), deps)
+  await deliver(await jobFor(world.pool, refund), deps)
   t.match(await deliveryOf(pool, refund), { state: 'delivered' })
   t.same(network.receipts.map(receipt => receipt.ids), [['order'], ['refund']])
 })

@@ -87,8 +87,12 @@ test('a judge that miscounts is not believed', t => {
 
 test('what is written for an outcome', t => {
   const settle = (outcome: Parameters<typeof settlementOf>[0], attempts = 1, event = {}) =>
-    settlementOf(outcome, { seq: 7, attempts, candidate: candidateAt(now, event) }, fictionalTarget(), now, () => 0.5)
+    settlementOf(outcome, { seq: 7, attempts, isTest: attempts === 0, candidate: candidateAt(now, event) },
+      fictionalTarget(), now, () => 0.5)
   t.same(settle({ kind: 'delivered' }), { seq: 7, state: 'delivered' })
+  t.same(settle({ kind: 'accepted' }, 0), { seq: 7, state: 'accepted', verifyAfterMs: undefined }, 'a test')
+  t.same(settle({ kind: 'accepted', isLastWord: true, detail: 'nobody knows' }),
+    { seq: 7, state: 'accepted', detail: 'nobody knows', verifyAfterMs: undefined })
   t.same(settle({ kind: 'accepted' }), { seq: 7, state: 'accepted', verifyAfterMs: 60_000 })
   t.match(settle({ kind: 'rejected', reason: 'network_refused', detail: 'of anna@example.com' }),
     { state: 'rejected', reason: 'network_refused', detail: 'of ‹email›' })
@@ -107,7 +111,7 @@ test('what is written for an outcome', t => {
 
 test('packing', t => {
   const item = (bytes: number, more: Partial<Packable> = {}): Packable =>
-    ({ day: 'd1', isTest: false, bytes, resendOf: null, isSuspect: false, ...more })
+    ({ day: 'd1', isTest: false, bytes, batchKey: '', resendOf: null, isSuspect: false, ...more })
   const sizes = (items: Packable[], events = 3, bytes = 100) =>
     pack(items, { events, bytes }, 10).map(batch => batch.map(one => one.bytes))
   t.same(sizes([item(1), item(2), item(3), item(4)]), [[1, 2, 3], [4]], 'under the limit of events')
@@ -115,6 +119,8 @@ test('packing', t => {
   t.same(sizes([item(45), item(44)], 9), [[45], [44]], 'not one byte more')
   t.same(sizes([item(1), item(2, { day: 'd2' }), item(3)]), [[1, 3], [2]], 'one day per request')
   t.same(sizes([item(1, { resendOf: 5 }), item(2), item(3, { resendOf: 5 })]), [[1, 3], [2]], 'what was lost together')
+  t.same(sizes([item(1, { batchKey: 'web' }), item(2, { batchKey: 'shop' }), item(3, { batchKey: 'web' })]),
+    [[1, 3], [2]], 'what its destination keeps apart')
   t.same(sizes([item(1), item(2, { isTest: true })]), [[1], [2]], 'tests apart')
   t.same(sizes([item(1), item(2, { isSuspect: true }), item(3)]), [[1, 3], [2]], 'suspects alone')
   t.end()

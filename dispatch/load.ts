@@ -183,8 +183,13 @@ function readCandidate (
   }
 }
 
-/** Click ids and cookies that the event lacks, from the newest landing that has them, with the time of that click. */
+/** The newest landing; and click ids and cookies that the event lacks, from the newest that has them, with its time. */
 function joinTouches (event: MergedEvent, touches: SeenTouch[]): void {
+  const [newest] = touches
+  if (newest !== undefined) {
+    const { page_location: location, page_referrer: referrer } = newest.touch
+    event.landing = { seen_at_ms: newest.seenAtMs, page_location: location, page_referrer: referrer }
+  }
   for (const { touch } of touches) {
     event.click_ids = { ...touch.click_ids, ...event.click_ids }
     event.cookies = { ...touch.cookies, ...event.cookies }

@@ -100,6 +100,30 @@ test('without ad_storage no click id, cookie or visitor leaves', t => {
   t.end()
 })
 
+test('the landing leaves with the marks of its ad, and only with ad_storage', t => {
+  const landing = {
+    seen_at_ms: now - day,
+    page_location: 'https://a.example/in?gad_source=1&gad_campaignid=22&gad_x=anna@example.com&gclid=abc&email=x@y.de',
+    page_referrer: 'https://www.google.com/?q=secret'
+  }
+  const leaveFrom = (event: object, consent: object = granted) => {
+    const whole = fictionalTarget()
+    const { event: candidate } = candidateAt(now, { page_location: 'https://a.example/form', ...event })
+    return outgoing(candidate, whole, effective({ consent }, whole.site.consent), now).landing
+  }
+  t.same(leaveFrom({ landing }), {
+    seen_at_ms: now - day,
+    page_location: 'https://a.example/in',
+    page_referrer: 'https://www.google.com/',
+    gad: { gad_source: '1', gad_campaignid: '22' }
+  })
+  t.match(leaveFrom({ landing, page_location: 'https://a.example/other?wbraid=zzzz' }),
+    { seen_at_ms: now - 60_000, page_location: 'https://a.example/other', gad: {} }, 'its own page, where that is one')
+  t.equal(leaveFrom({}), undefined)
+  t.equal(leaveFrom({ landing }, { ...granted, ad_storage: 'denied' }), undefined)
+  t.end()
+})
+
 test('what a network said is kept without personal data', t => {
   const hash = '973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b'
   const token = 'EAABsbCS1234567890abcdefghijkl'

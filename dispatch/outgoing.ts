@@ -5,6 +5,7 @@ import type { EventData, MergedEvent } from '../schema/event.ts'
 import type { OutgoingEvent } from './destination.ts'
 import type { Target } from './target.ts'
 import { cleanAddress } from './address.ts'
+import { landingOf } from './landing.ts'
 
 /** Personal data that leaves only where the target's settings name it. */
 const namedOnly = ['birth_date', 'gender'] as const
@@ -24,6 +25,7 @@ export function outgoing (event: MergedEvent, target: Target, consent: Effective
     page_title: purpose === 'analytics' ? title : undefined,
     user_data: personOf(person, target),
     click_ids: consent.ad_storage === 'granted' ? aliveClickIds(event.click_ids, nowMs) : undefined,
+    landing: consent.ad_storage === 'granted' ? landingOf(event, rules) : undefined,
     cookies: cookiesOf(event.cookies, consent, nowMs),
     visitor_id: consent.ad_storage === 'granted' || consent.analytics_storage === 'granted'
       ? event.visitor_id

@@ -1,6 +1,6 @@
 // What would be sent: the worker's own decision and requests, without a database, a network or a secret.
 import { Value } from 'typebox/value'
-import { pack } from './batch.ts'
+import { pack, packableOf } from './batch.ts'
 import { decide, type Candidate, type Decision } from './decide.ts'
 import type { Destination, MapWarning, OutgoingRequest } from './destination.ts'
 import type { HeldReason, RejectedReason, SkippedReason } from '../schema/outcome.ts'
@@ -29,7 +29,7 @@ export function preview (
   const going = decisions.flatMap((decision, index) => 'go' in decision ? [{ decision, index }] : [])
   const alone = { day: '', isTest: false, resendOf: null, isSuspect: !isBatched }
   const packable = going.map(({ decision, index }) =>
-    ({ ...alone, index, payload: decision.payload, bytes: decision.bytes }))
+    ({ ...alone, index, ...packableOf(decision, live) }))
   const requests = new Map<number, OutgoingRequest>()
   for (const batch of pack(packable, live.destination.limits, envelopeBytes)) {
     const [first] = batch
@@ -62,15 +62,17 @@ function requestFor (payloads: unknown[], target: Target): OutgoingRequest {
 }
 
 /**
- * A destination's settings fit for showing: secrets are `***`, a required setting that is missing is `<its_name>`, and
- * what has a default has it.
+ * A destination's settings fit for showing: secrets are `***`, a required setting that is missing is its schema's
+ * `placeholder` (for what is no text) or `<its_name>`, and what has a default has it.
  */
 export function maskSecrets (destination: Pick<Destination, 'settings'>, given: Record<string, unknown>): unknown {
   const masked = Value.Default(destination.settings, { ...given }) as Record<string, unknown>
   for (const [name, schema] of Object.entries(destination.settings.properties)) {
     if (masked[name] === undefined || masked[name] === '') {
       delete masked[name]
-      if (destination.settings.required?.includes(name) === true) masked[name] = `<${name}>`
+      if (destination.settings.required?.includes(name) === true) {
+        masked[name] = (Reflect.get(schema, 'placeholder') as unknown) ?? `<${name}>`
+      }
     } else if (Reflect.get(schema, 'secret') === true) masked[name] = '***'
   }
   return masked

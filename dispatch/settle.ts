@@ -28,6 +28,8 @@ export interface Answered {
   seq: number
   /** Attempts so far, this one included. */
   attempts: number
+  /** It went as a test. */
+  isTest: boolean
   candidate: Candidate
 }
 
@@ -37,17 +39,16 @@ const detailOf = (detail: string | undefined) => detail === undefined ? undefine
 
 /** The settlement of one delivery by what the network's answer means for it. */
 export function settlementOf (
-  outcome: Outcome, { seq, attempts, candidate }: Answered, target: Target, nowMs: number, random: () => number
+  outcome: Outcome, { seq, attempts, isTest, candidate }: Answered, target: Target, nowMs: number, random: () => number
 ): Settlement {
   switch (outcome.kind) {
     case 'delivered':
       return { seq, state: 'delivered' }
     case 'accepted': {
-      const afterSeconds = outcome.verifyAfterSeconds ?? target.destination.verify?.afterSeconds
-      const verifyAfterMs = target.destination.verify === undefined || afterSeconds === undefined
-        ? undefined
-        : afterSeconds * 1000
-      return { seq, state: 'accepted', verifyAfterMs }
+      const { verify } = target.destination
+      const isLastWord = verify === undefined || isTest || outcome.isLastWord === true
+      const verifyAfterMs = isLastWord ? undefined : (outcome.verifyAfterSeconds ?? verify.afterSeconds) * 1000
+      return { seq, state: 'accepted', detail: detailOf(outcome.detail), verifyAfterMs }
     }
     case 'skipped':
     case 'held':

@@ -1,4 +1,5 @@
 // The ledger of deliveries: what is written before a request leaves and after its answer came. One transaction each.
+import { createHash } from 'node:crypto'
 import { withTransaction, type PoolClient, type Queryable } from '../config/postgres.ts'
 import type { DeliveryState } from '../schema/outcome.ts'
 import type { Deps } from './deps.ts'
@@ -184,6 +185,13 @@ export async function pauseTarget (tx: Queryable, target: Target, detail: string
     paused_detail = coalesce(paused_detail, $2) WHERE id = $1`, [target.id, detail])
 }
 
+/** Whose quota a target's requests use up. What several destinations share is named by its digest. */
+function budgetOf ({ id, destination, settings }: Target): string {
+  const { sharedBy } = destination.rate
+  if (sharedBy === undefined) return `destination ${id}`
+  return `${destination.type} ${createHash('sha256').update(sharedBy(settings)).digest('base64url')}`
+}
+
 /** Takes one request from the destination's rate. Null when granted, else when the next one will be. */
 export async function takeRate (db: Queryable, target: Target): Promise<number | null> {
   const { perMinute, perDay } = target.destination.rate
@@ -195,7 +203,7 @@ export async function takeRate (db: Queryable, target: Target): Promise<number |
     const perSecond = Math.max(limit - capacity, limit / 2) / seconds
     const { rows } = await db.query<{ wait_ms: number | null }>(`SELECT (extract(epoch FROM
       take_rate_token($1, $2, $3, $4) - clock_timestamp()) * 1000)::float8 AS wait_ms`,
-    [target.id, per, capacity, perSecond])
+    [budgetOf(target), per, capacity, perSecond])
     untilMs = rows[0]?.wait_ms ?? null
   }
   return untilMs === null ? null : Math.max(untilMs, 1)

@@ -3,33 +3,40 @@ import type { Outcome } from '../schema/outcome.ts'
 import { withTransaction, type PoolClient } from '../config/postgres.ts'
 import { describeError, type Deps } from './deps.ts'
 import type { Judgement } from './destination.ts'
-import { judgeStatus, outcomesOf, type Answer } from './judge.ts'
+import { outcomesOf, type Answer } from './judge.ts'
 import { reportSettlements } from './report.ts'
+import { nextTry } from './retry.ts'
 import type { VerifyJob } from './schedule.ts'
 import { scrub } from './scrub.ts'
 import type { Settlement } from './settle.ts'
 import { pauseTarget, takeRate } from './store.ts'
 import { targetLabel, type Target } from './target.ts'
 
+/** The longest time between two questions about one attempt. */
+const longestWaitMs = 6 * 3_600_000
+
+/** An attempt whose verdict is asked for, with its deliveries that still wait for one and how often each was sent. */
+interface Asked { trace: string | null, seqs: number[], ageMs: number, attempts: Map<number, number> }
+
 /** Carries out one verify job. What cannot be learned now is asked again later; the delivery stays `accepted`. */
 export async function verify (job: VerifyJob, deps: Deps): Promise<void> {
   const target = deps.targets.byId(job.target_id)
-  const asks = target?.destination.verify
-  if (target === undefined || asks === undefined) return
-  const { rows: [attempt] } = await deps.pool.query<{ network_trace: string | null, event_seqs: number[] }>(
-    'SELECT network_trace, event_seqs FROM attempts WHERE id = $1 AND day = $2', [job.attempt_id, job.day])
-  if (attempt === undefined) return
+  const question = target?.destination.verify
+  const asked = target === undefined || question === undefined ? null : await readAsked(job, deps)
+  if (target === undefined || question === undefined || asked === null) return
   // Without the network's own id there is nothing to ask about: `accepted` is the last word.
-  if (attempt.network_trace === null) return await write(deps, target, job, attempt.event_seqs.map(stays))
+  if (asked.trace === null) return await write(deps, target, job, asked.seqs.map(seq => ({ seq, state: 'accepted' })))
   const authorization = await deps.tokens.authorize(target)
   if (!('credential' in authorization) || await takeRate(deps.pool, target) !== null) return
 
-  const request = asks.request(attempt.network_trace, target.settings, target.endpoint)
+  const request = question.request(asked.trace, target.settings, target.endpoint)
   const answer = await deps.sender.send(request, authorization.credential)
-  const judgement = judgeVerdict(answer, attempt.event_seqs.length, target, deps)
-  const outcomes = outcomesOf(judgement, attempt.event_seqs.length)
-  const settlements = attempt.event_seqs.map((seq, index) =>
-    verdictOf(seq, outcomes === 'isolate' ? undefined : outcomes[index], asks.afterSeconds))
+  const isTokenDead = authorization.isCached && answer.kind === 'response' && answer.response.status === 401
+  if (isTokenDead) deps.tokens.forget(target)
+  const judgement = isTokenDead ? null : judgeVerdict(answer, asked.seqs.length, target, deps)
+  const outcomes = judgement === null ? 'isolate' : outcomesOf(judgement, asked.seqs.length)
+  const settlements = asked.seqs.map((seq, index) =>
+    verdictOf(seq, outcomes === 'isolate' ? undefined : outcomes[index], asked, question.afterSeconds, deps))
   await write(deps, target, job, settlements)
   deps.log.info({
     destination: targetLabel(target),
@@ -41,42 +48,69 @@ export async function verify (job: VerifyJob, deps: Deps): Promise<void> {
   reportSettlements(deps, target, settlements.filter(one => one.state !== 'accepted'))
 }
 
-function judgeVerdict (answer: Answer, count: number, target: Target, deps: Deps): Judgement {
-  const unknown: Judgement = { all: { kind: 'retry', reason: 'network_error' } }
-  if (answer.kind === 'failure') return unknown
+async function readAsked (job: VerifyJob, deps: Deps): Promise<Asked | null> {
+  const { rows: [attempt] } = await deps.pool.query<{ trace: string | null, seqs: number[], age_ms: number }>(`
+    SELECT network_trace AS trace, event_seqs AS seqs,
+      (extract(epoch FROM now() - coalesce(ended_at, started_at)) * 1000)::float8 AS age_ms
+    FROM attempts WHERE id = $1 AND day = $2`, [job.attempt_id, job.day])
+  if (attempt === undefined) return null
+  const { rows } = await deps.pool.query<{ seq: number, attempts: number }>(`
+    SELECT event_seq AS seq, attempts FROM deliveries
+    WHERE destination_id = $1 AND day = $2 AND event_seq = ANY($3) AND attempt_id = $4 AND state = 'accepted'`,
+  [job.target_id, job.day, attempt.seqs, job.attempt_id])
+  const { trace, seqs, age_ms: ageMs } = attempt
+  return { trace, seqs, ageMs, attempts: new Map(rows.map(row => [row.seq, row.attempts])) }
+}
+
+/** Null: nothing was learned. An answer that is none (outage, throttling) never reaches the destination's judge. */
+function judgeVerdict (answer: Answer, count: number, target: Target, deps: Deps): Judgement | null {
+  if (answer.kind === 'failure') return null
   const { status } = answer.response
+  if (status >= 500 || status === 429 || status === 408) return null
   try {
-    // An answer that is none (outage, throttling) never reaches the destination's judge.
-    if (status >= 500 || status === 429 || status === 408) return judgeStatus(answer.response, count, deps.now())
-    return target.destination.verify?.judge(answer.response, count) ?? unknown
+    return target.destination.verify?.judge(answer.response, count) ?? null
   } catch (error) {
     deps.log.error({ type: target.destination.type, error: describeError(error) }, 'a verdict could not be judged')
-    return unknown
+    return null
   }
 }
 
-const stays = (seq: number): Settlement => ({ seq, state: 'accepted' })
-
-function verdictOf (seq: number, outcome: Outcome | undefined, afterSeconds: number): Settlement {
-  const later: Settlement = { seq, state: 'accepted', verifyAfterMs: afterSeconds * 1000 }
-  switch (outcome?.kind) {
+/** The settlement of one event. Each further question comes after as long as the network has had so far. */
+function verdictOf (
+  seq: number, outcome: Outcome | undefined, asked: Asked, afterSeconds: number, deps: Deps
+): Settlement {
+  const waitMs = Math.max(afterSeconds * 1000, Math.min(asked.ageMs, longestWaitMs))
+  const later: Settlement = { seq, state: 'accepted', verifyAfterMs: waitMs }
+  if (outcome === undefined) return later
+  const detail = 'detail' in outcome && outcome.detail !== undefined ? scrub(outcome.detail, 500) : undefined
+  switch (outcome.kind) {
     case 'delivered':
       return { seq, state: 'delivered' }
     case 'skipped':
     case 'held':
-    case 'rejected': {
-      const detail = outcome.detail === undefined ? undefined : scrub(outcome.detail, 500)
+    case 'rejected':
       return { seq, state: outcome.kind, reason: outcome.reason, detail }
-    }
     case 'accepted':
-      return { ...later, verifyAfterMs: (outcome.verifyAfterSeconds ?? afterSeconds) * 1000 }
+      if (outcome.isLastWord === true) return { seq, state: 'accepted', detail }
+      return { ...later, verifyAfterMs: Math.max(waitMs, (outcome.verifyAfterSeconds ?? 0) * 1000), detail }
     case 'pause':
-      return { ...later, pauses: scrub(outcome.detail, 500) }
+      return { ...later, pauses: detail }
     case 'retry':
-      return { ...later, verifyAfterMs: Math.max(outcome.afterSeconds ?? 0, afterSeconds) * 1000 }
-    case undefined:
-      return later
+      return sendAgain(seq, outcome, asked, deps)
   }
+}
+
+/** The network refused it for now: it is sent again. Too old by then, it is the worker that says so. */
+function sendAgain (
+  seq: number, { reason, afterSeconds, detail }: Extract<Outcome, { kind: 'retry' }>, asked: Asked, deps: Deps
+): Settlement {
+  const attempts = asked.attempts.get(seq) ?? 1
+  const nowMs = deps.now()
+  const next = nextTry({ attempts, nowMs, latestMs: Infinity, random: deps.random })
+  const said = detail === undefined ? undefined : scrub(detail, 500)
+  if (next === 'gave_up') return { seq, state: 'rejected', reason: 'gave_up', detail: said }
+  const afterMs = Math.max(next.dueAtMs - nowMs, (afterSeconds ?? 0) * 1000)
+  return { seq, state: 'waiting', reason, detail: said, afterMs }
 }
 
 /** The verdict counts only where the attempt is still the delivery's newest and no verdict came before. */
@@ -87,13 +121,13 @@ async function write (deps: Deps, target: Target, job: VerifyJob, settlements: r
     if (pause !== undefined) await pauseTarget(tx, target, pause)
     await tx.query(`
       UPDATE deliveries d SET state = u.state, reason = u.reason, detail = u.detail,
-        due_at = CASE WHEN u.state = 'accepted' THEN d.due_at ELSE now() END,
+        due_at = CASE WHEN u.state = 'accepted' THEN d.due_at ELSE now() + make_interval(secs => u.after_ms / 1000) END,
         verify_at = now() + make_interval(secs => u.verify_ms / 1000)
-      FROM unnest($4::bigint[], $5::delivery_state[], $6::text[], $7::text[], $8::float8[])
-        AS u (event_seq, state, reason, detail, verify_ms)
+      FROM unnest($4::bigint[], $5::delivery_state[], $6::text[], $7::text[], $8::float8[], $9::float8[])
+        AS u (event_seq, state, reason, detail, verify_ms, after_ms)
       WHERE d.destination_id = $1 AND d.day = $2 AND d.attempt_id = $3 AND d.event_seq = u.event_seq
         AND d.state = 'accepted'`,
     [target.id, job.day, job.attempt_id, pick(one => one.seq), pick(one => one.state), pick(one => one.reason ?? null),
-      pick(one => one.detail ?? null), pick(one => one.verifyAfterMs ?? null)])
+      pick(one => one.detail ?? null), pick(one => one.verifyAfterMs ?? null), pick(one => one.afterMs ?? 0)])
   })
 }

@@ -3,7 +3,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { isOutage } from '../config/postgres.ts'
 import type { Outcome } from '../schema/outcome.ts'
-import { jsonBytes, pack, type Packable } from './batch.ts'
+import { jsonBytes, pack, packableOf, type Packable } from './batch.ts'
 import { decide, type Decision } from './decide.ts'
 import { describeError, type Deps } from './deps.ts'
 import type { Judgement } from './destination.ts'
@@ -68,7 +68,7 @@ function decideAll (
   const nowMs = deps.now()
   for (const delivery of deliveries) {
     const decision = decideSafely(delivery, target, nowMs, deps)
-    if ('go' in decision) ready.push({ ...delivery, payload: decision.payload, bytes: decision.bytes })
+    if ('go' in decision) ready.push({ ...delivery, ...packableOf(decision, target) })
     else unsent.push(settlementOfDecision(decision, delivery.seq))
   }
   return { ready, unsent }
@@ -152,7 +152,7 @@ async function sendBatch (batch: readonly Ready[], claim: Claim, passage: Passag
   const outcomes = outcomesOf(judgement, payloads.length)
   tellBreaker(target, answer, outcomes, nowMs, deps)
 
-  const settlements = settle(going, outcomes, target, nowMs, deps)
+  const settlements = settle(going, outcomes, isTest, target, nowMs, deps)
   const isOurs = await untilServed(deps, async () => await settleAttempt(deps, claim, attempt.id, {
     httpStatus: answer?.kind === 'response' ? answer.response.status : null,
     durationMs: answer?.durationMs ?? 0,
@@ -205,7 +205,7 @@ async function exchange (
 }
 
 function settle (
-  going: readonly Ready[], outcomes: Outcome[] | 'isolate', target: Target, nowMs: number, deps: Deps
+  going: readonly Ready[], outcomes: Outcome[] | 'isolate', isTest: boolean, target: Target, nowMs: number, deps: Deps
 ): Settlement[] {
   if (outcomes === 'isolate') {
     return isolate([...going]).flatMap((group, isolation) => group.map(one => (
@@ -214,7 +214,7 @@ function settle (
   return going.flatMap((one, index) => {
     const outcome = outcomes[index]
     if (outcome === undefined) return []
-    return settlementOf(outcome, { ...one, attempts: one.attempts + 1 }, target, nowMs, deps.random)
+    return settlementOf(outcome, { ...one, attempts: one.attempts + 1, isTest }, target, nowMs, deps.random)
   })
 }
 

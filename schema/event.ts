@@ -156,4 +156,6 @@ export interface MergedEvent extends EventData {
   /** The highest trust among the parts. */
   trust: Trust
   lead_id?: string
+  /** Where the visitor came in last before the event, as far as that was stored. */
+  landing?: { seen_at_ms: number, page_location?: string, page_referrer?: string }
 }

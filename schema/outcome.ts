@@ -53,7 +53,7 @@ export type RejectedReason = keyof typeof rejectedReasons
 /** What a network's answer (or our own decision) means for one delivery. Times are durations from now. */
 export type Outcome =
   | { kind: 'delivered' }
-  | { kind: 'accepted', verifyAfterSeconds?: number }
+  | { kind: 'accepted', verifyAfterSeconds?: number, isLastWord?: boolean, detail?: string }
   | { kind: 'skipped', reason: SkippedReason, detail?: string }
   | { kind: 'held', reason: HeldReason, detail?: string }
   | { kind: 'rejected', reason: RejectedReason, detail?: string }

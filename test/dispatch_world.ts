@@ -14,7 +14,7 @@ import { toPlaintexts } from '../schema/sealing.ts'
 import { createBreaker } from '../dispatch/breaker.ts'
 import { targetsOf, timings, type Deps, type Timings } from '../dispatch/deps.ts'
 import { startDispatcher } from '../dispatch/dispatcher.ts'
-import { queueName } from '../dispatch/schedule.ts'
+import { queueName, type SendJob } from '../dispatch/schedule.ts'
 import { createSender } from '../dispatch/send.ts'
 import type { Target } from '../dispatch/target.ts'
 import { createTokens } from '../dispatch/token.ts'
@@ -137,6 +137,15 @@ export async function deliveryOf (pool: Pool, seq: number, targetId = 1): Promis
       (extract(epoch FROM due_at - now()) * 1000)::float8 AS due_in_ms
     FROM deliveries WHERE event_seq = $1 AND destination_id = $2`, [seq, targetId])
   return row
+}
+
+/** The one job of one event that is due now. */
+export async function jobFor (pool: Pool, seq: number): Promise<SendJob> {
+  const { rows: [row] } = await pool.query<{ day: string, promised_ms: number }>(`
+    SELECT day, (extract(epoch FROM hold_until) * 1000)::float8 AS promised_ms
+    FROM deliveries WHERE event_seq = $1`, [seq])
+  if (row === undefined) throw new Error('no delivery')
+  return { kind: 'send', target_id: 1, event_seqs: [seq], is_isolation: false, ...row }
 }
 
 /** Waits until a question has an answer that is true; fails the test with what it last was. */

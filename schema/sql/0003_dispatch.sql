@@ -1,29 +1,30 @@
 -- Up Migration
 
--- What a destination may still send under its rate: a bucket of tokens that fills up with time. Shared by all workers.
+-- What may still be sent under a rate: a bucket of tokens that fills up with time. Shared by all workers, and by the
+-- destinations that share a quota.
 CREATE TABLE rate_budgets (
-  destination_id smallint NOT NULL,
+  budget text NOT NULL,               -- a destination, or what its quota belongs to (dispatch/store.ts)
   per text NOT NULL,                  -- minute | day
   tokens double precision NOT NULL,
   filled_at timestamptz NOT NULL,
-  PRIMARY KEY (destination_id, per)
+  PRIMARY KEY (budget, per)
 );
 
 -- Takes one token; the result is null when it was granted, else the time at which one will be there.
-CREATE FUNCTION take_rate_token (p_destination smallint, p_per text, capacity double precision,
+CREATE FUNCTION take_rate_token (p_budget text, p_per text, capacity double precision,
   per_second double precision) RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
   left_tokens double precision;
   at timestamptz := clock_timestamp();
 BEGIN
-  INSERT INTO rate_budgets (destination_id, per, tokens, filled_at) VALUES (p_destination, p_per, capacity, at)
+  INSERT INTO rate_budgets (budget, per, tokens, filled_at) VALUES (p_budget, p_per, capacity, at)
     ON CONFLICT DO NOTHING;
   SELECT least(capacity, b.tokens + per_second * greatest(0, extract(epoch FROM at - b.filled_at))) INTO left_tokens
-    FROM rate_budgets b WHERE b.destination_id = p_destination AND b.per = p_per FOR UPDATE;
+    FROM rate_budgets b WHERE b.budget = p_budget AND b.per = p_per FOR UPDATE;
   IF left_tokens < 1 THEN
     RETURN at + make_interval(secs => (1 - left_tokens) / per_second);
   END IF;
-  UPDATE rate_budgets b SET tokens = left_tokens - 1, filled_at = at WHERE b.destination_id = p_destination AND b.per = p_per;
+  UPDATE rate_budgets b SET tokens = left_tokens - 1, filled_at = at WHERE b.budget = p_budget AND b.per = p_per;
   RETURN NULL;
 END $$;
 
