@@ -6,7 +6,7 @@ import { request as requestHttps } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startDemoSite, type DemoSiteOptions } from './demo_site.ts'
-import { timelineOf, type Journey, type SeenCopy } from './journey.ts'
+import { timelineOf, type DemoNetwork, type Journey, type SeenCopy, type Timeline } from './journey.ts'
 import { startFakeNetworks } from '../networks/fake_networks.ts'
 
 interface T { teardown (clean: () => unknown): void }
@@ -105,42 +105,73 @@ test('the shop makes an order, and a made-up order number is none', async t => {
 })
 
 const at = (second: number): string => `2026-11-23T10:00:0${second}.000Z`
-const copy = (source: string, second: number, verdict: string): SeenCopy =>
-  ({ type: 'meta', source, at: at(second), verdict })
+const copy = (source: string, second: number, verdict: string, type = 'meta'): SeenCopy =>
+  ({ type, source, at: at(second), verdict })
 const arrival = { at: at(2), event_name: 'generate_lead', trust: 'same_site' }
-const skipped = { destination: 'meta', state: 'skipped', reason: 'no_consent' }
+const skipped = { destination: 'meta', state: 'skipped', reason: 'no_consent', because: 'consent was denied' }
+const networks: DemoNetwork[] = [
+  { name: 'meta', type: 'meta', title: 'Meta', mode: 'live' },
+  { name: 'tiktok', type: 'tiktok', title: 'TikTok', mode: 'shadow' }
+]
 
-/** A name, what Postern says, what the fakes say, and what follows: the titles, the summary, whether it is over. */
-type Case = [string, Journey | unknown, SeenCopy[] | undefined, RegExp[], string, boolean]
+/** A name, what Postern says, what the fakes say, and what follows: titles, Meta's outcome and titles, the summary. */
+type Case = [string, Journey | unknown, SeenCopy[] | undefined, RegExp[], string, RegExp[], string]
 const timelines: Case[] = [
-  ['nothing yet', null, [], [/Nothing has arrived/], 'No ad network has counted it.', false],
-  ['fakes that are away', null, undefined, [/Nothing has arrived/], 'The fake networks do not answer.', false],
+  ['nothing yet', null, [], [/Nothing has arrived/], 'not routed yet', [], 'No ad network has counted it.'],
+  ['fakes that are away', null, undefined, [/Nothing has arrived/], 'not routed yet', [],
+    'The fake networks do not answer.'],
   ['both copies', {
     arrivals: [arrival],
     consent: 'all granted',
-    attempts: [{ destination: 'meta', at: at(3), answer: '200' }],
+    attempts: [{ destination: 'meta', at: at(3), answer: '200' }, { destination: 'tiktok', at: at(3), answer: '200' }],
     deliveries: [{ destination: 'meta', state: 'delivered', at: at(5) }]
-  }, [copy('browser', 1, 'counted'), copy('server', 4, 'deduplicated')],
-  [/pixel and counted/, /^Stored/, /^Consent/, /^Sent to meta/, /Postern and knew it/, /meta: delivered/],
-  'Counted once, from 2 copies.', true],
-  ['a delivery that waits', { arrivals: [arrival], deliveries: [{ destination: 'meta', state: 'waiting' }] }, [],
-    [/^Stored/, /^Waiting to be sent to meta/], 'No ad network has counted it.', false],
+  }, [copy('browser', 1, 'counted'), copy('server', 4, 'deduplicated'), copy('server', 4, 'counted', 'tiktok')],
+  [/^Stored/, /^Consent/], 'delivered', [/own tag: counted/, /^Sent by Postern/, /from Postern: known already/],
+  'Counted once at Meta and TikTok.'],
+  ['a delivery that waits',
+    { arrivals: [arrival], deliveries: [{ destination: 'meta', state: 'waiting', reason: 'new' }] }, [], [/^Stored/], 'waiting: new', [], 'No ad network has counted it.'],
   ['a refusal', { arrivals: [arrival, arrival], deliveries: [skipped] },
-    [], [/^Stored in/, /^Stored once more/, /meta: skipped/], 'No ad network has counted it.', true],
+    [], [/^Stored in/, /^Stored once more/], 'skipped: no consent', [], 'No ad network has counted it.'],
   ['a double count', { arrivals: [arrival] }, [copy('browser', 1, 'counted'), copy('server', 3, 'counted')],
-    [/./, /./, /./], 'Counted 2 times.', false],
-  ['something that is no journey', { arrivals: 'x', deliveries: [null, 7] }, [], [/undefined: /, /undefined: /],
-    'No ad network has counted it.', false]
+    [/^Stored/], 'not routed yet', [/counted/, /counted/], 'Counted more than once: Meta 2 times.'],
+  ['something that is no journey', { arrivals: 'x', deliveries: [null, 7] }, [], [/Nothing has arrived/],
+    'not routed yet', [], 'No ad network has counted it.']
 ]
 
-test('a journey is told in the order in which it happened', async t => {
-  for (const [name, journey, copies, titles, summary, finished] of timelines) {
-    const timeline = timelineOf(journey, copies)
+test('a journey is told in the order in which it happened, network by network', async t => {
+  for (const [name, journey, copies, titles, outcome, metaTitles, summary] of timelines) {
+    const timeline = timelineOf(journey, networks, copies)
+    const [meta] = timeline.networks
     t.match(timeline.steps.map(step => step.title), titles, name)
     t.equal(timeline.steps.length, titles.length, name)
-    t.strictSame([timeline.summary, timeline.finished], [summary, finished], name)
+    t.equal(meta?.outcome, outcome, name)
+    t.match(meta?.steps.map(step => step.title), metaTitles, name)
+    t.equal(meta?.steps.length, metaTitles.length, name)
+    t.equal(timeline.summary, summary, name)
   }
-  t.match(timelineOf(timelines[4]?.[1], []).steps.at(-1), { state: 'stopped', detail: 'no consent' })
+  t.match(timelineOf({ arrivals: [arrival], deliveries: [skipped] }, networks.slice(0, 1), []),
+    { finished: true, networks: [{ state: 'stopped', because: 'consent was denied' }] })
+  t.match(timelineOf({ arrivals: [arrival], deliveries: [skipped] }, networks, []), { finished: false })
+})
+
+test('a network is switched by its button, also without scripts, and nothing else is', async t => {
+  const modes = new Map([['meta', 'live']])
+  const site = await start(t, {
+    networks: () => [{ name: 'meta', type: 'meta', title: 'Meta', mode: modes.get('meta') ?? '' }],
+    setMode (network, mode) {
+      if (!modes.has(network) || !['live', 'shadow'].includes(mode)) return false
+      modes.set(network, mode)
+      return true
+    }
+  })
+  t.match(await site.page('/journey'), 'Switch Meta to shadow')
+  const post = async (fields: Record<string, string>) => await fetch(`${site.url}/mode`,
+    { method: 'POST', redirect: 'manual', body: new URLSearchParams(fields) })
+  const switched = await post({ network: 'meta', mode: 'shadow', event_id: 'a&b' })
+  t.equal(switched.status, 303)
+  t.equal(switched.headers.get('location'), '/journey?event_id=a%26b')
+  t.match(await site.page('/journey'), 'Switch Meta to live')
+  t.equal((await post({ network: 'x', mode: 'live' })).status, 400)
 })
 
 test('the journey joins what Postern knows and what the fakes received, and survives without either', async t => {
@@ -150,6 +181,7 @@ test('the journey joins what Postern knows and what the fakes received, and surv
   const asked: string[] = []
   const site = await start(t, {
     fakesUrl: fakes.url,
+    networks: () => networks,
     async journey (eventId) {
       asked.push(eventId)
       if (eventId === 'broken') throw new Error('no database')
@@ -157,10 +189,11 @@ test('the journey joins what Postern knows and what the fakes received, and surv
     }
   })
   const read = async (id: string) =>
-    await (await site.get(`/journey.json?event_id=${id}`)).json() as { steps: object[], summary: string }
+    await (await site.get(`/journey.json?event_id=${id}`)).json() as Timeline
   const found = await read('ev-1')
-  t.equal(found.summary, 'Counted once, from 1 copy.')
-  t.match(found.steps, [{ title: 'Stored in Postgres' }, { title: /from the page's pixel and counted it/ }])
+  t.equal(found.summary, 'Counted once at Meta.')
+  t.match(found.steps, [{ title: 'Stored in Postgres' }])
+  t.match(found.networks[0]?.steps, [{ title: /from the page's own tag: counted/ }])
   t.match(await site.page('/journey?event_id=ev-1'), '<strong>Stored in Postgres</strong>')
   t.match((await read('broken')).steps, [{ detail: 'Postern could not be asked.' }])
   t.strictSame(asked, ['ev-1', 'ev-1', 'broken'])

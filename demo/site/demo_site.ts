@@ -4,7 +4,8 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { frame, type Page, type SiteFacts } from './layout.ts'
-import { journeyPage, timelineOf, type SeenCopy, type Timeline } from './journey.ts'
+import { timelineOf, type DemoNetwork, type SeenCopy, type Timeline } from './journey.ts'
+import { journeyPage } from './journey_page.ts'
 import { notFoundPage, offerPage, orderOf, orderPage, plainPage, shopPage, thanksPage } from './pages.ts'
 
 export interface DemoSiteOptions {
@@ -21,6 +22,10 @@ export interface DemoSiteOptions {
   scriptAttributes?: Record<string, string>
   /** What Postern knows of an event: a `Journey` (journey.ts), or null. It may reject: then the page says so. */
   journey?: (eventId: string) => Promise<unknown>
+  /** The networks as they are set at the moment. */
+  networks?: () => DemoNetwork[]
+  /** Switches a network by its destination's name; false where there is no such network or mode. */
+  setMode?: (network: string, mode: string) => boolean
   tls?: { key: string, cert: string }
   /** `localhost` (the default) listens on every loopback address. */
   host?: string
@@ -57,7 +62,7 @@ export async function startDemoSite (options: DemoSiteOptions): Promise<DemoSite
   addHeaders(app, facts)
   addFiles(app)
   addPages(app, facts)
-  addJourney(app, facts, options.journey ?? (async () => null))
+  addJourney(app, facts, options)
   const host = options.host ?? 'localhost'
   await app.listen({ port: options.port, host })
   const { port } = app.server.address() as AddressInfo
@@ -99,9 +104,9 @@ function send (reply: FastifyReply, facts: SiteFacts, page: Page): FastifyReply 
   return reply.type('text/html; charset=utf-8').send(frame(facts, page))
 }
 
-/** An event id out of a query: Postern's own limits, 1 to 255 printable characters. */
-function eventIdIn (request: FastifyRequest): string | undefined {
-  const { event_id: eventId } = request.query as Record<string, unknown>
+/** An event id out of a query or form: Postern's own limits, 1 to 255 printable characters. */
+function eventIdIn (given: unknown): string | undefined {
+  const { event_id: eventId } = given as Record<string, unknown>
   return typeof eventId === 'string' && /^[^\p{Cc}]{1,255}$/u.test(eventId) ? eventId : undefined
 }
 
@@ -114,11 +119,10 @@ function addPages (app: FastifyInstance, facts: SiteFacts): void {
     const landing = `${originOf(request)}${request.url}`
     return send(reply, facts, plainPage(facts, originOf(request), landing, `lead-${randomUUID()}`))
   })
-  app.get('/thanks', (request, reply) => send(reply, facts, thanksPage(eventIdIn(request))))
+  app.get('/thanks', (request, reply) => send(reply, facts, thanksPage(eventIdIn(request.query))))
   app.get('/shop', (_request, reply) => send(reply, facts, shopPage()))
-  // The order form says nothing that we need to read.
-  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, _body, done) =>
-    done(null))
+  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>
+    done(null, body))
   app.post('/shop/order', (_request, reply) =>
     reply.redirect(`/shop/thanks?order=D-${randomBytes(4).toString('hex')}`, 303))
   app.get('/shop/thanks', (request, reply) => {
@@ -129,20 +133,28 @@ function addPages (app: FastifyInstance, facts: SiteFacts): void {
   app.setNotFoundHandler((_request, reply) => send(reply.code(404), facts, notFoundPage()))
 }
 
-function addJourney (app: FastifyInstance, facts: SiteFacts, journey: (eventId: string) => Promise<unknown>): void {
-  const look = async (eventId: string): Promise<Timeline> => {
+function addJourney (app: FastifyInstance, facts: SiteFacts, options: DemoSiteOptions): void {
+  const { journey = async () => null, networks = () => [], setMode = () => false } = options
+  const look = async (eventId: string | undefined): Promise<Timeline> => {
+    if (eventId === undefined) return timelineOf(null, networks(), [])
     const [known, copies] = await Promise.all([
       journey(eventId).catch(() => ({ consent: 'Postern could not be asked.' })), seenBy(facts.fakesUrl, eventId)])
-    return timelineOf(known, copies)
+    return timelineOf(known, networks(), copies)
   }
   app.get('/journey', async (request, reply) => {
-    const eventId = eventIdIn(request)
-    return send(reply, facts, journeyPage(eventId, eventId === undefined ? undefined : await look(eventId)))
+    const eventId = eventIdIn(request.query)
+    return send(reply, facts, journeyPage(eventId, await look(eventId)))
   })
   app.get('/journey.json', async (request, reply) => {
-    const eventId = eventIdIn(request)
-    if (eventId !== undefined) return look(eventId)
+    const eventId = eventIdIn(request.query)
+    if (eventId !== undefined) return await look(eventId)
     return reply.code(400).send({ error: { code: 'no_event_id', message: 'Give an event_id.' } })
+  })
+  app.post('/mode', (request, reply) => {
+    const form = new URLSearchParams(String(request.body))
+    if (!setMode(form.get('network') ?? '', form.get('mode') ?? '')) return send(reply.code(400), facts, notFoundPage())
+    const eventId = eventIdIn(Object.fromEntries(form))
+    return reply.redirect(eventId === undefined ? '/journey' : `/journey?event_id=${encodeURIComponent(eventId)}`, 303)
   })
 }
 

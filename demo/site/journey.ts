@@ -1,13 +1,12 @@
-// The journey of one event as a timeline: what Postern says about it, and what the fake networks received of it.
-import { html, type Html } from './html.ts'
-import type { Page } from './layout.ts'
+// The journey of one event as the demo shows it: what Postern says about it, and what the fake networks received of it.
 
 /** What the demo's command hands in for an event id; every list may be absent. Times are ISO 8601. */
 export interface Journey {
   arrivals?: { at?: string, event_name?: string, trust?: string }[]
   /** In words: what may leave, and why. */
   consent?: string
-  deliveries?: { destination?: string, state?: string, reason?: string, at?: string }[]
+  /** `because` says the reason in words. */
+  deliveries?: { destination?: string, state?: string, reason?: string, because?: string, at?: string }[]
   attempts?: { destination?: string, at?: string, answer?: string }[]
 }
 
@@ -21,6 +20,14 @@ export interface SeenCopy {
   reason?: string
 }
 
+/** A network that the demo's settings name, and what its destination does at the moment. */
+export interface DemoNetwork {
+  name: string
+  type: string
+  title: string
+  mode: string
+}
+
 export interface Step {
   state: 'done' | 'waiting' | 'stopped'
   title: string
@@ -28,8 +35,17 @@ export interface Step {
   at?: string
 }
 
+/** One network's side of the journey. `idle`: it has nothing to do with the event (yet). */
+export interface NetworkView extends DemoNetwork {
+  state: Step['state'] | 'idle'
+  outcome: string
+  because?: string
+  steps: Step[]
+}
+
 export interface Timeline {
   steps: Step[]
+  networks: NetworkView[]
   summary: string
   /** Nothing more is to be expected. */
   finished: boolean
@@ -53,84 +69,69 @@ function entries (journey: unknown, key: keyof Journey): Record<string, string |
   return Array.isArray(list) ? list.map(texts) : []
 }
 
-function copyStep ({ type, source, verdict, reason, event_name: name, at }: SeenCopy): Step {
-  const sender = source === 'browser' ? 'the page\'s pixel' : 'Postern'
+function copyStep ({ source, verdict, reason, event_name: name, at }: SeenCopy): Step {
+  const sender = source === 'browser' ? 'the page\'s own tag' : 'Postern'
   const verdicts: Record<string, string> = {
-    counted: 'counted it', deduplicated: 'knew it already and did not count it again', rejected: 'refused it'
+    counted: 'counted', deduplicated: 'known already, not counted again', rejected: 'refused'
   }
   return {
     state: verdict === 'rejected' ? 'stopped' : 'done',
-    title: `${type} got a copy from ${sender} and ${verdicts[verdict ?? ''] ?? 'kept it'}`,
+    title: `A copy from ${sender}: ${verdicts[verdict ?? ''] ?? 'kept'}`,
     detail: [name, inWords(reason)].filter(Boolean).join(' · '),
     at
   }
 }
 
-function deliveryStep ({ destination, state, reason, at }: Record<string, string | undefined>): Step {
-  const detail = inWords(reason)
-  if (state === 'waiting') return { state: 'waiting', title: `Waiting to be sent to ${destination}`, detail, at }
-  const isDone = doneStates.includes(state ?? '')
-  return { state: isDone ? 'done' : 'stopped', title: `${destination}: ${inWords(state)}`, detail, at }
+const inTime = (steps: Step[]) => steps.sort((one, other) => (one.at ?? '9').localeCompare(other.at ?? '9'))
+
+function networkView (network: DemoNetwork, journey: unknown, copies: readonly SeenCopy[]): NetworkView {
+  const isIts = ({ destination }: Record<string, string | undefined>) => destination === network.name
+  const delivery = entries(journey, 'deliveries').find(isIts)
+  const steps = inTime([
+    ...entries(journey, 'attempts').filter(isIts).map(({ at, answer }): Step =>
+      ({ state: 'done', title: 'Sent by Postern', detail: answer, at })),
+    ...copies.filter(({ type }) => type === network.type).map(copyStep)
+  ])
+  if (delivery === undefined) return { ...network, state: 'idle', outcome: 'not routed yet', steps }
+  const { state = '', reason, because } = delivery
+  const outcome = reason === undefined ? state : `${state}: ${inWords(reason)}`
+  const kind = state === 'waiting' ? 'waiting' : doneStates.includes(state) ? 'done' : 'stopped'
+  return { ...network, state: kind, outcome, because, steps }
 }
 
 /** Puts the steps in order of time; a step without a time comes last. `copies` is undefined when the fakes are away. */
-export function timelineOf (journey: unknown, copies: readonly SeenCopy[] | undefined): Timeline {
+export function timelineOf (
+  journey: unknown, networks: readonly DemoNetwork[], copies: readonly SeenCopy[] | undefined
+): Timeline {
   const arrivals = entries(journey, 'arrivals')
-  const deliveries = entries(journey, 'deliveries')
   const { consent } = texts(journey)
   const choice: Step[] = consent === undefined
     ? []
     : [{ state: 'done', title: 'Consent looked at', detail: consent, at: arrivals[0]?.at }]
-  // The sort keeps the order of steps of one time: stored, consent, sent, received, settled.
-  const steps: Step[] = [
+  const steps = inTime([
     ...arrivals.map(({ at, event_name: name, trust }, index): Step => ({
       state: 'done',
       title: index === 0 ? 'Stored in Postgres' : 'Stored once more, as a part of the same event',
       detail: [name, trust && `trust: ${inWords(trust)}`].filter(Boolean).join(' · '),
       at
     })),
-    ...choice,
-    ...entries(journey, 'attempts').map(({ destination, at, answer }): Step =>
-      ({ state: 'done', title: `Sent to ${destination}`, detail: answer, at })),
-    ...(copies ?? []).map(copyStep),
-    ...deliveries.map(deliveryStep)
-  ].sort((one, other) => (one.at ?? '9').localeCompare(other.at ?? '9'))
+    ...choice
+  ])
   if (steps.length === 0) steps.push({ state: 'waiting', title: 'Nothing has arrived under this id yet' })
-  const counted = (copies ?? []).filter(copy => copy.verdict === 'counted').length
-  const finished = arrivals.length > 0 && deliveries.length > 0 && deliveries.every(({ state }) => state !== 'waiting')
-  return { steps, summary: summaryOf(counted, copies), finished }
+  const views = networks.map(network => networkView(network, journey, copies ?? []))
+  const finished = arrivals.length > 0 && views.every(({ state }) => state !== 'waiting' && state !== 'idle')
+  return { steps, networks: views, summary: summaryOf(networks, copies), finished }
 }
 
-function summaryOf (counted: number, copies: readonly SeenCopy[] | undefined): string {
+const listed = (names: readonly string[]) => new Intl.ListFormat('en').format(names)
+
+function summaryOf (networks: readonly DemoNetwork[], copies: readonly SeenCopy[] | undefined): string {
   if (copies === undefined) return 'The fake networks do not answer.'
-  if (counted === 0) return 'No ad network has counted it.'
-  if (counted > 1) return `Counted ${counted} times.`
-  return `Counted once, from ${copies.length} ${copies.length === 1 ? 'copy' : 'copies'}.`
-}
-
-function stepItem ({ state, title, detail, at }: Step): Html {
-  const more = detail ? html` <span>${detail}</span>` : undefined
-  const time = at === undefined ? undefined : html` <time datetime="${at}">${at.slice(11, 19)} UTC</time>`
-  return html`<li class="${state}"><strong>${title}</strong>${more}${time}</li>`
-}
-
-/** `/journey`: the timeline as it is now; a script keeps it up to date, without one the page reloads itself. */
-export function journeyPage (eventId: string | undefined, timeline: Timeline | undefined): Page {
-  const ask = html`<form class="ask" method="get" action="/journey"><label for="event_id">Event id</label>
-<input id="event_id" name="event_id" value="${eventId}" required maxlength="255">
-<button class="main">Show</button></form>`
-  const found = eventId === undefined || timeline === undefined
-    ? html`<p>Send the form first, or paste an event id.</p>`
-    : html`<p class="summary" role="status" data-journey="${eventId}">${timeline.summary}</p>
-<ol class="timeline">${timeline.steps.map(stepItem)}</ol>`
-  return {
-    title: 'Journey',
-    scripts: true,
-    head: html`${timeline?.finished === false
-      ? html`<noscript><meta http-equiv="refresh" content="2"></noscript>`
-      : undefined}<script defer src="/journey.js"></script>`,
-    body: html`<section class="narrow"><h1>The journey <small>(demo)</small></h1>
-<p class="lead">From the browser into Postgres, from there to the ad networks, and what they made of it.</p>
-${found}${ask}</section>`
-  }
+  const counts = networks.map(({ title, type }) =>
+    ({ title, count: copies.filter(copy => copy.type === type && copy.verdict === 'counted').length }))
+  const once = counts.filter(({ count }) => count === 1).map(({ title }) => title)
+  const more = counts.filter(({ count }) => count > 1)
+  const often = listed(more.map(({ title, count }) => `${title} ${count} times`))
+  if (more.length > 0) return `Counted more than once: ${often}.`
+  return once.length === 0 ? 'No ad network has counted it.' : `Counted once at ${listed(once)}.`
 }
