@@ -1,10 +1,10 @@
 // SHA-256 as the ad networks want it, and recognising values that were hashed before they reached us.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Normalized, WhyNot } from '../destination.ts'
 
 /** SHA-256 of the text's UTF-8, as 64 lower-case hex digits. */
 export function sha256Hex (text: string): string {
-  return createHash('sha256').update(text, 'utf8').digest('hex')
+  return hash('sha256', text)
 }
 
 /**

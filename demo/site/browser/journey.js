@@ -1,4 +1,4 @@
-// Keeps the journey up to date until nothing more is to be expected: the page is asked for again, and its part replaced.
+// Keeps the journey up to date until nothing more is to be expected: asks for the page again and replaces its part.
 (function () {
   const endsAt = Date.now() + 10 * 60 * 1000
 
