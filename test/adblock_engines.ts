@@ -1,7 +1,22 @@
 // Two real blocking engines behind one question: uBlock Origin's own, and Ghostery's, which reads AdGuard's syntax too.
 import { FiltersEngine, Request } from '@ghostery/adblocker'
-import { pslInit, StaticNetFilteringEngine } from '@gorhill/ubo-core'
-import { adguardLists, publicSuffixes, ublockLists } from './adblock_lists.ts'
+// @ts-expect-error: the package comes without types; what is used of it is Ublock.
+import * as ubo from '@gorhill/ubo-core'
+import { adguardLists, publicSuffixes, ublockLists, type FilterList } from './adblock_lists.ts'
+
+interface Ublock {
+  StaticNetFilteringEngine: {
+    create: (options: { noPSL: boolean }) => Promise<{
+      useLists: (lists: FilterList[]) => Promise<void>
+      /** 0: no rule; 1: blocked; 2: a rule allows it. */
+      matchRequest: (details: { originURL: string, url: string, type: string }) => number
+      /** The rule of the last match. */
+      toLogData: () => { raw: string }
+    }>
+  }
+  /** Takes the text of the public suffix list. */
+  pslInit: (raw: string) => unknown
+}
 
 /** What a browser may want of an address. `ping` is a beacon. */
 export const requestTypes =
@@ -19,6 +34,7 @@ let ublock: Promise<RuleFor> | undefined
 export const openUblock = async (): Promise<RuleFor> => await (ublock ??= startUblock())
 
 async function startUblock (): Promise<RuleFor> {
+  const { StaticNetFilteringEngine, pslInit } = ubo as Ublock
   const engine = await StaticNetFilteringEngine.create({ noPSL: true })
   // The suffixes that come with the engine don't load, and without them every request is of a third party.
   pslInit(publicSuffixes())
