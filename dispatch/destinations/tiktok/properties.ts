@@ -1,0 +1,121 @@
+// `properties`: money, products and the parameters that the settings let out (other-networks.md §1.5).
+import { Value } from 'typebox/value'
+import type { MapWarning, OutgoingEvent } from '../../destination.ts'
+import type { Item } from '../../../schema/event.ts'
+import { currencies } from './currencies.ts'
+import { TikTokProperties, type TikTokContent } from './payload.ts'
+
+const anEmail = /[^\s@]+@[^\s@]+\.[^\s@]+/
+/** Keys that are the event's own: a parameter of that name never takes their place. */
+const ownKeys = new Set(['value', 'currency', 'contents', 'content_ids', 'num_items', 'order_id', 'search_string',
+  'customer_type'])
+/** Used elsewhere in the payload. */
+const usedParams = new Set(['tiktok_lead_id'])
+
+function isNumber (value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
+}
+
+/** Text that leaves in clear: never with an e-mail address in it. */
+function isPlain (value: unknown): value is string {
+  return typeof value === 'string' && value.trim() !== '' && !anEmail.test(value)
+}
+
+/**
+ * What the event is about. A value goes with its currency or not at all: the event's, or the site's defaults for what
+ * it does not say; without a value, it is worth its items.
+ */
+export function propertiesOf (event: OutgoingEvent, warnings: MapWarning[]): TikTokProperties | undefined {
+  const contents = contentsOf(event.items ?? [], warnings)
+  const has = contents.length > 0
+  const properties: TikTokProperties = {
+    ...paramsOf(event.params ?? {}, warnings),
+    ...moneyOf(event, warnings),
+    contents: has ? contents : undefined,
+    content_ids: has ? [...new Set(contents.map(content => content.content_id))] : undefined,
+    num_items: has ? contents.reduce((sum, { quantity = 1 }) => sum + quantity, 0) : undefined,
+    order_id: textOf(event.transaction_id, 'transaction_id', warnings),
+    search_string: textOf(event.search_term, 'search_term', warnings),
+    customer_type: event.new_customer === undefined ? undefined : event.new_customer ? 'new' : 'returning'
+  }
+  // §9: a list is what TikTok calls a product group.
+  if (has) properties.content_type ??= event.event_name === 'view_item_list' ? 'product_group' : 'product'
+  return Object.values(properties).every(value => value === undefined) ? undefined : properties
+}
+
+function textOf (value: string | undefined, path: string, warnings: MapWarning[]): string | undefined {
+  if (value === undefined || value.trim() === '') return undefined
+  if (isPlain(value)) return value
+  warnings.push({ path, code: 'personal_data' })
+  return undefined
+}
+
+function moneyOf (event: OutgoingEvent, warnings: MapWarning[]): Pick<TikTokProperties, 'value' | 'currency'> {
+  const value = valueOf(event, warnings)
+  if (value === undefined) return {}
+  if (value < 0) {
+    warnings.push({ path: 'value', code: 'negative' })
+    return {}
+  }
+  const currency = (event.currency ?? event.defaults.currency)?.trim().toUpperCase()
+  if (currency !== undefined && currencies.has(currency)) return { value, currency }
+  warnings.push({ path: 'currency', code: currency === undefined ? 'missing' : 'not_accepted_by_network' })
+  return {}
+}
+
+/** A list of products is worth nothing; a lead without a value is worth what the site says. */
+function valueOf (event: OutgoingEvent, warnings: MapWarning[]): number | undefined {
+  if (isNumber(event.value)) return event.value
+  if (event.event_name === 'generate_lead') return event.defaults.lead_value
+  const items = event.items ?? []
+  const isPriced = items.length > 0 && items.every(item => isNumber(item.price))
+  if (!isPriced || event.event_name === 'view_item_list') {
+    if (event.event_name === 'purchase') warnings.push({ path: 'value', code: 'missing' })
+    return undefined
+  }
+  warnings.push({ path: 'value', code: 'computed_from_items' })
+  const sum = items.reduce((total, { price = 0, quantity = 1 }) => total + price * quantity, 0)
+  return Math.round(sum * 1e6) / 1e6
+}
+
+/** A product without an id would refuse its request, by the path to its `content_id` (§1.10). */
+function contentsOf (items: readonly Item[], warnings: MapWarning[]): TikTokContent[] {
+  return items.flatMap((item, index) => {
+    const id = item.item_id?.trim() ?? ''
+    if (id !== '' && !anEmail.test(id)) return [contentOf(item, id)]
+    warnings.push({ path: `items.${index}.item_id`, code: id === '' ? 'missing' : 'personal_data' })
+    return []
+  })
+}
+
+function contentOf (item: Item, id: string): TikTokContent {
+  const quantity = item.quantity ?? 1
+  return {
+    content_id: id,
+    content_name: isPlain(item.item_name) ? item.item_name : undefined,
+    content_category: isPlain(item.item_category) ? item.item_category : undefined,
+    brand: isPlain(item.item_brand) ? item.item_brand : undefined,
+    price: isNumber(item.price) ? item.price : undefined,
+    quantity: Number.isInteger(quantity) && quantity > 0 ? quantity : undefined
+  }
+}
+
+/** The parameters that the settings name, as far as TikTok has a property of that name and the value is of its kind. */
+function paramsOf (params: Record<string, unknown>, warnings: MapWarning[]): Partial<TikTokProperties> {
+  const schemas = TikTokProperties.properties
+  const kept: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(params)) {
+    if (usedParams.has(key)) continue
+    const schema = Object.hasOwn(schemas, key) ? schemas[key as keyof typeof schemas] : undefined
+    if (schema === undefined) warnings.push({ path: `params.${key}`, code: 'not_a_property_of_tiktok' })
+    else if (!ownKeys.has(key) && Value.Check(schema, value) && isClean(value)) kept[key] = value
+    else warnings.push({ path: `params.${key}`, code: 'unusable' })
+  }
+  return kept as Partial<TikTokProperties>
+}
+
+/** No blank text and no e-mail address anywhere in it. */
+function isClean (value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.values(value).every(isClean)
+  return typeof value !== 'string' || isPlain(value)
+}
