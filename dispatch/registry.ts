@@ -1,9 +1,11 @@
 // The networks Postern can send to. A further one is its folder under destinations/ and one line here.
 import type { Destination } from './destination.ts'
+import ga4 from './destinations/ga4/destination.ts'
 import meta from './destinations/meta/destination.ts'
 
 export const destinations: readonly Destination[] = [
-  meta
+  meta,
+  ga4
 ]
 
 const byType = new Map(destinations.map(destination => [destination.type, destination]))

@@ -1,6 +1,6 @@
 // What the conformance suite looks for in any value: leaves, times, personal texts, open objects.
 import type { TSchema } from 'typebox'
-import type { OutgoingRequest } from '../dispatch/destination.ts'
+import type { Destination, OutgoingRequest } from '../dispatch/destination.ts'
 import type { Example } from './goldens.ts'
 
 /** Freezes a value and all that is in it. */
@@ -30,10 +30,15 @@ export function timesOf (leaf: unknown): number[] {
 
 interface PersonalTexts { emails: string[], phones: string[], names: string[] }
 
-/** What was typed of a person and must never leave as it is. */
-function personalTexts ({ event }: Example): PersonalTexts {
-  const { user_data: person = {}, user_id: userId } = event.candidate.event
+type Normalizing = Pick<Destination, 'normalize'>
+
+/** What was typed of a person and must never leave as it is. A user id may where the network wants it in clear. */
+function personalTexts ({ event }: Example, destination: Normalizing): PersonalTexts {
+  const { user_data: person = {}, user_id: givenUserId } = event.candidate.event
   const { first_name: first, last_name: last, street } = person.address ?? {}
+  const wanted = givenUserId === undefined ? undefined : destination.normalize('external_id', givenUserId)
+  const isInClear = wanted !== undefined && wanted.normalized !== null && wanted.sha256 === null
+  const userId = isInClear ? undefined : givenUserId
   return {
     emails: (person.email ?? []).map(email => email.trim().toLowerCase()),
     phones: (person.phone_number ?? []).map(phone => phone.replace(/\D/g, '').replace(/^0+/, '').slice(-7))
@@ -46,8 +51,8 @@ function personalTexts ({ event }: Example): PersonalTexts {
 const isHash = (text: string) => /^[0-9a-f]{64}$/.test(text)
 
 /** What of a person's data stands readable in a request of an example. */
-export function leaksOf (request: OutgoingRequest, example: Example): string[] {
-  const { emails, phones, names } = personalTexts(example)
+export function leaksOf (request: OutgoingRequest, example: Example, destination: Normalizing): string[] {
+  const { emails, phones, names } = personalTexts(example, destination)
   const texts = leavesOf([request.url, request.headers, request.body]).map(({ leaf }) => String(leaf).toLowerCase())
     .filter(text => !isHash(text) && text !== example.event.candidate.event.event_id)
   return texts.flatMap(text => [

@@ -141,7 +141,7 @@ async function check (destination: Destination, fakes: FakeNetworks, clock: { no
     if (request === undefined) continue
     const plain = JSON.parse(JSON.stringify(request)) as Request
     if (!plain.body.data.every(payload => Value.Check(destination.payload, payload))) caught.add('schema')
-    if (leaksOf({ ...plain, method: 'POST' }, example).length > 0) caught.add('conformance')
+    if (leaksOf({ ...plain, method: 'POST' }, example, destination).length > 0) caught.add('conformance')
     clock.nowMs = example.event.nowMs
     const answer = await fetch(plain.url, { method: 'POST', headers: plain.headers, body: JSON.stringify(plain.body) })
     if (answer.status !== 200) caught.add('fake')
