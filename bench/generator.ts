@@ -1,0 +1,173 @@
+// The load generator, a process of its own: raw kept-alive sockets, closed or open loop, as little CPU as it can be.
+import { createConnection, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { fill, makeTemplates, type Mix } from './traffic.ts'
+
+export interface Load {
+  port: number
+  path: string
+  mix: Mix
+  /** Closed: each connection sends when it has its answer. Open: by the clock, whatever the answers do. */
+  loop: 'closed' | 'open'
+  connections: number
+  /** Requests a second; open loop only. */
+  rate?: number
+  seconds: number
+  /** Four characters that tell the ids of this run from those of others. */
+  run: string
+  /** Also tell when each event was acknowledged. */
+  withAcks?: boolean
+}
+
+/** What came of it. Times in milliseconds; those of an open loop count from when a request was due. */
+export interface LoadResult {
+  sent: number
+  accepted: number
+  failed: number
+  seconds: number
+  p50: number
+  p99: number
+  most: number
+  /** By event id, on the clock that all processes share. */
+  acks?: [id: string, atMs: number][]
+}
+
+/** CLOCK_MONOTONIC: the same in every process of the machine. */
+export const nowMs = () => Number(process.hrtime.bigint()) / 1e6
+
+const mostConnections = 2000
+
+interface Connection { send: (bytes: Buffer, done: (status: number) => void) => void, close: () => void }
+
+/** One kept-alive connection with one request at a time. A broken one answers 0. */
+function connect (port: number): Connection {
+  const socket: Socket = createConnection({ port, host: '127.0.0.1', noDelay: true })
+  let held = ''
+  let waiting: ((status: number) => void) | undefined
+  const finish = (status: number) => {
+    const done = waiting
+    waiting = undefined
+    held = ''
+    done?.(status)
+  }
+  socket.setEncoding('latin1')
+  socket.on('data', (chunk: string) => {
+    held += chunk
+    const end = held.indexOf('\r\n\r\n')
+    if (end < 0) return
+    const length = /content-length: (\d+)/i.exec(held)?.[1]
+    if (held.length >= end + 4 + Number(length ?? 0)) finish(Number(held.slice(9, 12)))
+  })
+  socket.on('error', () => { finish(0) })
+  socket.on('close', () => { finish(0) })
+  return {
+    send (bytes, done) {
+      waiting = done
+      if (socket.destroyed) finish(0)
+      else socket.write(bytes)
+    },
+    close () { socket.destroy() }
+  }
+}
+
+function openRun (load: Load) {
+  const templates = makeTemplates(load.mix, 4000, load.path, Date.now())
+  const latencies: number[] = []
+  const acks: [string, number][] = []
+  const counts = { sent: 0, accepted: 0, failed: 0 }
+  return {
+    counts,
+    latencies,
+    acks,
+    /** Sends the next request over a free connection; `dueMs` is when it should have gone. */
+    send (connection: Connection, dueMs: number, done: () => void) {
+      const id = `${load.run}${String(counts.sent).padStart(12, '0')}`
+      const template = templates[counts.sent % templates.length]
+      if (template === undefined) throw new Error('there are no templates')
+      counts.sent++
+      connection.send(fill(template, id, Date.now()), status => {
+        const atMs = nowMs()
+        if (status >= 200 && status < 400) {
+          counts.accepted++
+          latencies.push(atMs - dueMs)
+          if (load.withAcks === true) acks.push([id, atMs])
+        } else {
+          counts.failed++
+        }
+        done()
+      })
+    }
+  }
+}
+
+type Run = ReturnType<typeof openRun>
+
+async function runClosed (load: Load, run: Run): Promise<void> {
+  const endMs = nowMs() + load.seconds * 1000
+  await Promise.all(Array.from({ length: load.connections }, async () => await new Promise<void>(resolve => {
+    const connection = connect(load.port)
+    const next = () => {
+      const dueMs = nowMs()
+      if (dueMs < endMs) return run.send(connection, dueMs, next)
+      connection.close()
+      resolve()
+    }
+    next()
+  })))
+}
+
+async function runOpen (load: Load, run: Run): Promise<void> {
+  const free = Array.from({ length: load.connections }, () => connect(load.port))
+  let open = free.length
+  const everyMs = 1000 / (load.rate ?? 1)
+  const startMs = nowMs() + 20
+  const total = Math.round(load.seconds * (load.rate ?? 1))
+  await new Promise<void>(resolve => {
+    let finished = 0
+    const due: number[] = []
+    const release = (connection: Connection) => {
+      const next = due.shift()
+      if (next === undefined) free.push(connection)
+      else run.send(connection, next, () => { release(connection) })
+      if (++finished === total) resolve()
+    }
+    const start = (dueMs: number) => {
+      const connection = free.pop() ?? (open < mostConnections ? (open++, connect(load.port)) : undefined)
+      if (connection === undefined) due.push(dueMs)
+      else run.send(connection, dueMs, () => { release(connection) })
+    }
+    let started = 0
+    const tick = () => {
+      const passedMs = nowMs() - startMs
+      for (; started < total && started * everyMs <= passedMs; started++) start(startMs + started * everyMs)
+      if (started < total) setTimeout(tick, 1)
+    }
+    tick()
+  })
+  for (const connection of free) connection.close()
+}
+
+export function percentile (sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+}
+
+async function main (load: Load): Promise<void> {
+  const run = openRun(load)
+  process.stdout.write('{"ready":true}\n')
+  const input = createInterface({ input: process.stdin })
+  await new Promise<void>(resolve => input.once('line', () => { resolve() }))
+  const startedMs = nowMs()
+  await (load.loop === 'closed' ? runClosed : runOpen)(load, run)
+  const sorted = run.latencies.toSorted((a, b) => a - b)
+  const result: LoadResult = {
+    ...run.counts,
+    seconds: (nowMs() - startedMs) / 1000,
+    p50: percentile(sorted, 0.5),
+    p99: percentile(sorted, 0.99),
+    most: sorted.at(-1) ?? 0,
+    acks: load.withAcks === true ? run.acks : undefined
+  }
+  process.stdout.write(`${JSON.stringify(result)}\n`, () => { process.exit(0) })
+}
+
+if (import.meta.main) await main(JSON.parse(process.argv[2] ?? '') as Load)
