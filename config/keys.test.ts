@@ -16,6 +16,15 @@ test('what was sealed opens again, byte for byte', async t => {
   t.notOk(keys.seal('a', Buffer.from('x')).equals(keys.seal('a', Buffer.from('x'))), 'equal texts look different')
 })
 
+test('no two messages have the same nonce, and those of other processes open', async t => {
+  const others = [deriveKeys([old]), deriveKeys([old])]
+  const sealed = Array.from({ length: 6000 }, (_, index) => (others[index % 2] ?? keys).seal('main', Buffer.of(1, 2)))
+  t.equal(new Set(sealed.map(bytes => bytes.toString('hex', 5, 29))).size, sealed.length)
+  t.equal(new Set(sealed.map(bytes => bytes.toString('hex', 17, 29))).size, sealed.length)
+  t.notOk(sealed.some(bytes => bytes.subarray(17, 29).equals(Buffer.alloc(12))))
+  t.ok(sealed.every(bytes => keys.open('main', bytes).equals(Buffer.of(1, 2))))
+})
+
 test('sealed data opens neither for another site, nor under another secret, nor with one bit changed', async t => {
   const sealed = keys.seal('main', Buffer.from('anna@example.com'))
   t.throws(() => keys.open('shop', sealed), KeyError)

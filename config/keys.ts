@@ -1,5 +1,8 @@
 // The keys made of POSTERN_SECRET: sealing personal data, looking it up without opening it, and signing.
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import {
+  createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, randomFillSync, timingSafeEqual,
+  type KeyObject
+} from 'node:crypto'
 
 /** Sealed data that cannot be opened: another secret, another site, or damaged bytes. */
 export class KeyError extends Error {
@@ -34,13 +37,18 @@ const nonceBytes = 12
 const tagBytes = 16
 const headBytes = 1 + keyIdBytes + saltBytes + nonceBytes
 
+/** Keys are kept as KeyObjects: given as bytes, Node makes one for each call, which costs more than the call itself. */
 interface Secret {
   id: Buffer
-  sealing: Buffer
-  indexing: Buffer
+  sealing: KeyObject
+  indexing: KeyObject
   /** One derived key per purpose; purposes are constants of the code, so this stays small. */
-  signing: Map<string, Buffer>
+  signing: Map<string, KeyObject>
   signingRoot: Buffer
+  /** What messages are sealed with now. */
+  writing: { salt: Buffer, key: KeyObject, left: number } | undefined
+  /** Keys of messages that were opened lately, by their salt. */
+  reading: Map<string, KeyObject>
 }
 
 function derive (from: string | Buffer, purpose: string, bytes = 32): Buffer {
@@ -50,51 +58,102 @@ function derive (from: string | Buffer, purpose: string, bytes = 32): Buffer {
 function deriveSecret (secret: string): Secret {
   return {
     id: derive(secret, 'key_id', keyIdBytes),
-    sealing: derive(secret, 'seal'),
-    indexing: derive(secret, 'blind_index'),
+    sealing: createSecretKey(derive(secret, 'seal')),
+    indexing: createSecretKey(derive(secret, 'blind_index')),
     signing: new Map(),
-    signingRoot: derive(secret, 'mac')
+    signingRoot: derive(secret, 'mac'),
+    writing: undefined,
+    reading: new Map()
   }
 }
 
 /** Every part is preceded by its length, so that ('ab', 'c') and ('a', 'bc') differ. */
-function digest (key: Buffer, parts: string[]): Buffer {
-  const hmac = createHmac('sha256', key)
-  const length = Buffer.allocUnsafe(4)
-  for (const part of parts) {
-    length.writeUInt32BE(Buffer.byteLength(part))
-    hmac.update(length).update(part)
-  }
-  return hmac.digest()
+function digest (key: KeyObject, parts: string[]): Buffer {
+  const lengths = parts.map(part => Buffer.byteLength(part))
+  const bytes = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + 4 + length, 0))
+  let at = 0
+  parts.forEach((part, index) => {
+    at = bytes.writeUInt32BE(lengths[index] ?? 0, at)
+    at += bytes.write(part, at)
+  })
+  return createHmac('sha256', key).update(bytes).digest()
 }
 
-function signingKey (secret: Secret, purpose: string): Buffer {
+function signingKey (secret: Secret, purpose: string): KeyObject {
   const known = secret.signing.get(purpose)
   if (known !== undefined) return known
-  const key = derive(secret.signingRoot, `mac/${purpose}`)
+  const key = createSecretKey(derive(secret.signingRoot, `mac/${purpose}`))
   secret.signing.set(purpose, key)
   return key
 }
 
+/** Random bytes are drawn in stock: the call costs more than the bytes. Each byte is given out once. */
+const stock = Buffer.alloc(2048)
+let stockAt = stock.length
+
+/** A copy of fresh random bytes, at most as many as the stock holds. */
+function draw (bytes: number): Buffer {
+  if (stockAt + bytes > stock.length) {
+    randomFillSync(stock)
+    stockAt = 0
+  }
+  const drawn = Buffer.from(stock.subarray(stockAt, stockAt + bytes))
+  stock.fill(0, stockAt, stockAt + bytes)
+  stockAt += bytes
+  return drawn
+}
+
 /**
  * Random 96-bit nonces under one AES-GCM key are safe for 2^32 messages only (NIST SP 800-38D §8.3), which a busy
- * gateway reaches in weeks. So each message has its own key, derived from 96 further random bits.
+ * gateway reaches in weeks. So every process has a key of its own, derived from 96 further random bits, and takes
+ * another long before.
  */
-function messageKey (secret: Secret, salt: Buffer): Buffer {
-  return createHmac('sha256', secret.sealing).update(salt).digest()
+const messagesPerKey = 1 << 20
+const rememberedKeys = 1000
+
+function messageKey (secret: Secret, salt: Buffer): KeyObject {
+  return createSecretKey(createHmac('sha256', secret.sealing).update(salt).digest())
+}
+
+/** The salt and key of the next message. */
+function writingKey (secret: Secret): { salt: Buffer, key: KeyObject } {
+  let writing = secret.writing
+  if (writing === undefined || writing.left === 0) {
+    const salt = draw(saltBytes)
+    writing = { salt, key: messageKey(secret, salt), left: messagesPerKey }
+    secret.writing = writing
+  }
+  writing.left--
+  return writing
+}
+
+/** The key of a message that was sealed; those of one process have the same for a long time. */
+function readingKey (secret: Secret, salt: Buffer): KeyObject {
+  const name = salt.toString('latin1')
+  const known = secret.reading.get(name)
+  if (known !== undefined) return known
+  const key = messageKey(secret, salt)
+  if (secret.reading.size >= rememberedKeys) secret.reading.clear()
+  secret.reading.set(name, key)
+  return key
 }
 
 function boundTo (head: Buffer, aad: string): Buffer {
-  return Buffer.concat([head, Buffer.from(aad)])
+  const bytes = Buffer.allocUnsafe(headBytes + Buffer.byteLength(aad))
+  head.copy(bytes)
+  bytes.write(aad, headBytes)
+  return bytes
 }
 
 function sealWith (secret: Secret, aad: string, plain: Buffer): Buffer {
-  const random = randomBytes(saltBytes + nonceBytes)
-  const head = Buffer.concat([Buffer.of(envelopeVersion), secret.id, random])
-  const cipher = createCipheriv('aes-256-gcm', messageKey(secret, random.subarray(0, saltBytes)),
-    random.subarray(saltBytes))
+  const { salt, key } = writingKey(secret)
+  const nonce = draw(nonceBytes)
+  const head = Buffer.concat([Buffer.of(envelopeVersion), secret.id, salt, nonce], headBytes)
+  const cipher = createCipheriv('aes-256-gcm', key, nonce)
   cipher.setAAD(boundTo(head, aad))
-  return Buffer.concat([head, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+  // GCM is a stream: final() has no bytes left to give.
+  const sealed = [head, cipher.update(plain), cipher.final(), cipher.getAuthTag()]
+  return Buffer.concat(sealed, headBytes + plain.length + tagBytes)
 }
 
 function openWith (ring: Secret[], aad: string, sealed: Buffer): Buffer {
@@ -107,7 +166,7 @@ function openWith (ring: Secret[], aad: string, sealed: Buffer): Buffer {
   }
   const head = sealed.subarray(0, headBytes)
   const salt = head.subarray(1 + keyIdBytes, 1 + keyIdBytes + saltBytes)
-  const decipher = createDecipheriv('aes-256-gcm', messageKey(secret, salt), head.subarray(headBytes - nonceBytes))
+  const decipher = createDecipheriv('aes-256-gcm', readingKey(secret, salt), head.subarray(headBytes - nonceBytes))
   decipher.setAAD(boundTo(head, aad))
   decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes))
   const plain = decipher.update(sealed.subarray(headBytes, sealed.length - tagBytes))

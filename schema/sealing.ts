@@ -1,5 +1,5 @@
 // Which part of an arrival lies in which sealed column, and the keys by which an arrival finds its event.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Client, EventData } from './event.ts'
 
 /** The two plaintexts of a row in `events`: `sealed` and `sealed_client` (forgotten first). */
@@ -17,7 +17,7 @@ export function fromPlaintexts (plaintexts: Plaintexts): EventData {
 }
 
 const digest = (kind: string, eventName: string, id: string) =>
-  createHash('sha256').update(`${kind}\0${eventName}\0${id}`).digest().subarray(0, 16)
+  Buffer.from(hash('sha256', `${kind}\0${eventName}\0${id}`).slice(0, 32), 'hex')
 
 /** The key of an event: 16 bytes over its name and id. */
 export function eventKey (eventName: string, eventId: string): Buffer {
