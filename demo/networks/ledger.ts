@@ -1,5 +1,5 @@
 // What the fake networks received, in order, and which of it they counted.
-import type { Copy, FakeNetwork, Receipt, Verdict } from './network.ts'
+import type { Copy, FakeNetwork, Receipt, Source, Verdict } from './network.ts'
 
 export interface Ledger {
   /** Writes down every copy of one request and decides its verdict; `fault` marks all of them as not processed. */
@@ -10,19 +10,21 @@ export interface Ledger {
 /** A ledger in memory. A copy is a duplicate when a key it finds was first left within the network's window. */
 export function openLedger (): Ledger {
   const receipts: Receipt[] = []
-  const firstLeftAtMs = new Map<string, number>()
+  const firstLeft = new Map<string, { atMs: number, source: Source }>()
 
   function decide (network: FakeNetwork, copy: Copy, nowMs: number): { verdict: Verdict, reason?: string } {
     if (copy.refused !== undefined) return { verdict: 'rejected', reason: copy.refused }
-    const isOpen = (key: string): boolean => {
-      const leftAtMs = firstLeftAtMs.get(`${network.type} ${key}`)
-      return leftAtMs !== undefined && nowMs - leftAtMs <= network.windowMs
-    }
+    const firstOf = (key: string) => firstLeft.get(`${network.type} ${key}`)
+    const isOpen = (key: string): boolean => nowMs - (firstOf(key)?.atMs ?? -Infinity) <= network.windowMs
     const found = copy.finds.find(isOpen)
     // A window begins with the first receipt and is not moved by later ones, so a key that is still open stays.
-    for (const key of copy.leaves) if (!isOpen(key)) firstLeftAtMs.set(`${network.type} ${key}`, nowMs)
-    if (found === undefined) return { verdict: 'counted' }
-    return { verdict: 'deduplicated', reason: `same_${found.slice(0, found.indexOf(':'))}` }
+    const first = found === undefined ? undefined : firstOf(found)
+    for (const key of copy.leaves) {
+      if (!isOpen(key)) firstLeft.set(`${network.type} ${key}`, { atMs: nowMs, source: copy.source })
+    }
+    if (found === undefined || first === undefined) return { verdict: 'counted' }
+    const isMerged = first.source !== copy.source && nowMs - first.atMs <= (copy.mergesWithinMs ?? -1)
+    return { verdict: 'deduplicated', reason: `${isMerged ? 'merged' : 'same'}_${found.slice(0, found.indexOf(':'))}` }
   }
 
   return {

@@ -46,6 +46,8 @@ export interface Copy {
   finds: string[]
   /** Keys that this copy leaves for later ones. */
   leaves: string[]
+  /** For networks that merge a second copy from the other source into the first, this long after it. */
+  mergesWithinMs?: number
 }
 
 export interface Received {
