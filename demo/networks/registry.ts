@@ -1,14 +1,17 @@
 // Which networks are faked. A further one is its own file and one line here.
 import { makeFakeMeta, type FakeMetaOptions } from './meta.ts'
 import type { FakeNetwork } from './network.ts'
+import { makeFakeTiktok, type FakeTiktokOptions } from './tiktok.ts'
 
 export interface NetworkOptions {
   meta?: FakeMetaOptions
+  tiktok?: FakeTiktokOptions
 }
 
 /** One value per destination type, each with its own options. */
 export function makeNetworks (options: NetworkOptions): FakeNetwork[] {
   return [
-    makeFakeMeta(options.meta)
+    makeFakeMeta(options.meta),
+    makeFakeTiktok(options.tiktok)
   ]
 }
