@@ -1,10 +1,12 @@
 // Which networks are faked. A further one is its own file and one line here.
+import { makeFakeGa4, type FakeGa4Options } from './ga4.ts'
 import { makeFakeMeta, type FakeMetaOptions } from './meta.ts'
 import type { FakeNetwork } from './network.ts'
 import { makeFakeTiktok, type FakeTiktokOptions } from './tiktok.ts'
 
 export interface NetworkOptions {
   meta?: FakeMetaOptions
+  ga4?: FakeGa4Options
   tiktok?: FakeTiktokOptions
 }
 
@@ -12,6 +14,7 @@ export interface NetworkOptions {
 export function makeNetworks (options: NetworkOptions): FakeNetwork[] {
   return [
     makeFakeMeta(options.meta),
+    makeFakeGa4(options.ga4),
     makeFakeTiktok(options.tiktok)
   ]
 }
