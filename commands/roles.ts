@@ -5,7 +5,7 @@ import type { Keys } from '../config/keys.ts'
 import { openLog, type Log } from '../config/log.ts'
 import { createMetrics, type Metrics } from '../config/metrics.ts'
 import { findSchemaProblem, migrate } from '../config/migrate.ts'
-import { openPool, sqlState, type Pool } from '../config/postgres.ts'
+import { isOutage, openPool, sqlState, type Pool } from '../config/postgres.ts'
 import type { ProcessSettings } from '../config/process_settings.ts'
 import type { Settings } from '../config/settings.ts'
 import { version } from '../config/version.ts'
@@ -100,6 +100,7 @@ export async function startRole (options: RoleOptions): Promise<Running> {
       metrics,
       checkSchema: async () => await findSchemaProblem(pool),
       isDraining: () => isDraining,
+      canSpool: gateway?.canSpool,
       log
     })
     // First in, last out: health is told until the database's own connections close.
@@ -133,6 +134,11 @@ async function openGateway (
     log,
     metrics,
     limits: gatewayLimits(settings),
+    spool: process.spoolBytes === 0
+      ? undefined
+      : {
+          folder: `${process.dataFolder}/spool`, mostBytes: process.spoolBytes, leastFreeBytes: process.spoolFreeBytes
+        },
     onCommitted
   })
 }
@@ -184,7 +190,8 @@ export async function runRole (options: Omit<RoleOptions, 'log'>): Promise<numbe
     process.exit(1)
   } catch (error) {
     process.stderr.write(`postern ${role}: ${explainFailure(error)}\n`)
-    return 1
+    // Nothing half started may keep a process alive that does not serve: whoever watches over it would not restart it.
+    process.exit(1)
   }
 }
 
@@ -195,5 +202,6 @@ export function explainFailure (error: unknown): string {
   if ('code' in error && error.code === 'EADDRINUSE' && 'port' in error) {
     return `port ${String(error.port)} is taken: stop what listens there, or choose another port (README, "Ports")`
   }
+  if (isOutage(error)) return noAnswer(error)
   return error.stack ?? error.message
 }

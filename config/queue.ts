@@ -102,8 +102,14 @@ export async function openQueue (options: QueueOptions): Promise<JobQueue> {
   })
   boss.on('error', options.onError)
   boss.on('warning', warning => options.onWarning?.(warning.message))
-  await boss.start()
-  for (const name of options.names) await boss.createQueue(name, queueOptions)
+  try {
+    await boss.start()
+    for (const name of options.names) await boss.createQueue(name, queueOptions)
+  } catch (error) {
+    // Its timers would keep a process alive that has nothing to do.
+    await boss.stop({ graceful: false })
+    throw error
+  }
 
   return {
     async enqueue (tx, name, jobs) {

@@ -10,6 +10,16 @@ import meta from './destinations/meta/destination.ts'
 import type { SiteTargets } from './roster.ts'
 import { startDispatch } from './service.ts'
 
+test('a start that fails half-way leaves no connection behind, and no timer', async t => {
+  const { url, pool } = await testDatabase(t)
+  await pool.query('ALTER SCHEMA pgboss RENAME TO elsewhere')
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
+  await t.rejects(startDispatch({ databaseUrl: url, keys: testKeys, sites: [], log, metrics: createMetrics('test') }))
+  const left = async () => (await pool.query(`SELECT application_name FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'postern%'`)).rows
+  await until(left, rows => rows.length === 0)
+})
+
 test('a restart with other settings resumes what was paused; one with the same settings does not', async t => {
   const { url, pool } = await testDatabase(t)
   const { network, acceptAll } = await fictionalNetwork(t)

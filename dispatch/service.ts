@@ -50,39 +50,39 @@ export async function startDispatch (options: DispatchOptions): Promise<Dispatch
     queryTimeoutMs: 20_000,
     lockTimeoutMs: 5000
   })
-  const targets = targetsOf(await enrol({ db: pool, keys, log }, options.sites, options.destinationOf ?? destinationOf))
-  const types = new Set(targets.all.map(target => target.destination.type))
-  const queue = await openQueue({
-    url: options.databaseUrl,
-    names: [...types].map(queueName),
-    onError: error => log.warn({ error: describeError(error) }, 'the queue has trouble'),
-    onWarning: message => log.warn({ warning: message }, 'the queue warns')
-  })
-  const sender = createSender()
-  const deps = {
-    pool,
-    keys,
-    enqueue: queue.enqueue,
-    targets,
-    sender,
-    tokens: createTokens({ sender, now: Date.now }),
-    breaker: createBreaker(),
-    now: Date.now,
-    random: Math.random,
-    log,
-    metrics,
-    timings: { ...timings, ...options.timings }
-  }
-  const dispatcher = await startDispatcher(deps, queue.work, options.retention)
-  return {
-    pool,
-    targets,
-    wake: dispatcher.wake,
-    async stop () {
-      await dispatcher.stop()
-      await queue.stop(drainMs)
-      await sender.close()
-      await pool.end()
-    }
+  const closers = [async () => { await pool.end() }]
+  const stop = async () => { for (const close of closers.toReversed()) await close() }
+  try {
+    const { sites } = options
+    const targets = targetsOf(await enrol({ db: pool, keys, log }, sites, options.destinationOf ?? destinationOf))
+    const types = new Set(targets.all.map(target => target.destination.type))
+    const sender = createSender()
+    closers.push(sender.close)
+    const queue = await openQueue({
+      url: options.databaseUrl,
+      names: [...types].map(queueName),
+      onError: error => log.warn({ error: describeError(error) }, 'the queue has trouble'),
+      onWarning: message => log.warn({ warning: message }, 'the queue warns')
+    })
+    closers.push(async () => { await queue.stop(drainMs) })
+    const dispatcher = await startDispatcher({
+      pool,
+      keys,
+      enqueue: queue.enqueue,
+      targets,
+      sender,
+      tokens: createTokens({ sender, now: Date.now }),
+      breaker: createBreaker(),
+      now: Date.now,
+      random: Math.random,
+      log,
+      metrics,
+      timings: { ...timings, ...options.timings }
+    }, queue.work, options.retention)
+    closers.push(dispatcher.stop)
+    return { pool, targets, wake: dispatcher.wake, stop }
+  } catch (error) {
+    await stop()
+    throw error
   }
 }
