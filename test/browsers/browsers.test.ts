@@ -1,0 +1,244 @@
+// Three real browsers against the whole product: what they store, what they send, and that each event arrives once.
+import t, { test, type Test } from 'tap'
+import { siteUrl } from '../script_site.ts'
+import { browsers, type Browser, type BrowserCookie, type Driver, type Tab } from './driver.ts'
+import { clicks, landing, pages } from './pages.ts'
+import { browserWorld, type BrowserWorld } from './world.ts'
+
+t.setTimeout(170_000)
+
+interface Visit { browser: Browser, driver: Driver, world: BrowserWorld }
+
+/** Waits for a state for at most 20 seconds; throws with what was found last. */
+async function until<T> (what: string, look: () => Promise<T> | T, isSo: (found: T) => boolean): Promise<T> {
+  const endMs = Date.now() + 20_000
+  for (;;) {
+    const found = await look()
+    if (isSo(found)) return found
+    if (Date.now() > endMs) throw new Error(`waited too long for ${what}; there was ${JSON.stringify(found)}`)
+    await new Promise<void>(resolve => { setTimeout(resolve, 25) })
+  }
+}
+
+/** Goes to a page of the site and waits until the script has taken the stub's place. */
+async function land (tab: Tab, path: string): Promise<void> {
+  await tab.visit(siteUrl + path)
+  await until('the script', async () => await tab.run('typeof postern.track'), found => found === 'function')
+}
+
+const isAt = async (tab: Tab, path: string) =>
+  await until(path, async () => {
+    try {
+      return await tab.run('location.pathname + " " + document.readyState')
+    } catch (error) {
+      // Between two pages there is none that could answer.
+      return String(error)
+    }
+  }, found => found === `${path} complete`)
+
+const countsOf = async (world: BrowserWorld): Promise<Record<string, number>> => {
+  const counts: Record<string, number> = {}
+  for (const { event_name: name } of await world.events()) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}
+
+const total = (counts: Record<string, number>) => Object.values(counts).reduce((sum, count) => sum + count, 0)
+const jarOf = async (driver: Driver, tab: Tab): Promise<Record<string, BrowserCookie>> =>
+  Object.fromEntries((await driver.cookies(tab)).map(cookie => [cookie.name, cookie]))
+
+/** Waits until the worker has nothing left to decide or send, waiting conversions included. */
+async function finishDeliveries (world: BrowserWorld): Promise<void> {
+  await until('the worker', async () => {
+    await world.endSettling()
+    const { rows } = await world.pool.query<{ open: number }>(`SELECT (SELECT count(*) FROM unrouted_batches)::int +
+      (SELECT count(*) FROM deliveries WHERE state = 'waiting')::int AS open`)
+    return rows[0]?.open
+  }, open => open === 0)
+}
+
+/** What a page asks of trackers, under their own names and as a first party: the last must be blocked by its path. */
+const trackers = ['https://connect.facebook.net/en_US/fbevents.js', 'https://www.google-analytics.com/g/collect?v=2',
+  `${siteUrl}/com.snowplowanalytics.snowplow/tp2`, 'https://t.example.com/matomo.php']
+
+async function askTrackers (tab: Tab): Promise<unknown> {
+  return await tab.run(`Promise.all(${JSON.stringify(trackers)}.map(url =>
+    fetch(url, { mode: 'no-cors' }).then(() => 'came', () => 'blocked')))`)
+}
+
+async function checkBlocker (t: Test, { browser, driver, world }: Visit): Promise<void> {
+  const tab = await driver.open()
+  await tab.visit(`${siteUrl}/thanks`)
+  const wanted = trackers.map(() => browser.blocks ? 'blocked' : 'came')
+  // The extension reads its lists for some seconds.
+  await until('the blocker', async () => await askTrackers(tab), found => String(found) === String(wanted))
+  world.asked.length = 0
+  t.same(await askTrackers(tab), wanted)
+  const arrived = trackers.filter(url => world.asked.some(line => line.endsWith(url.replace('https://', ' '))))
+  t.same(arrived, browser.blocks ? [] : trackers, 'what was blocked has not left the browser')
+  await tab.close()
+}
+
+test('the browsers that should be here are', t => {
+  for (const { name, missing } of browsers) {
+    if (missing === false) t.pass(name)
+    else t.skip(`${name}: ${missing}`)
+  }
+  t.end()
+})
+
+for (const browser of browsers.filter(({ name }) => name.startsWith(process.env.ONLY ?? ""))) {
+  test(browser.name, { skip: browser.missing }, async t => {
+    const world = await browserWorld(t, pages)
+    const driver = await browser.open(world.proxy)
+    t.teardown(driver.close)
+    const visit = { browser, driver, world }
+    await t.test('trackers are blocked where there is a blocker', async t => { await checkBlocker(t, visit) })
+    await t.test('without a grant a whole visit leaves the lead alone', async t => { await visitWithoutGrant(t, visit) })
+    await t.test('the grant sends what waited, and sets the cookies', async t => { await grant(t, visit) })
+    await t.test('each event arrives once', async t => { await beBusy(t, visit) })
+    await t.test('a gateway inside the site', async t => { await visitInside(t, visit) })
+    await t.test('after a revoke nothing more goes', async t => { await revoke(t, visit) })
+  })
+}
+
+async function storedIn (tab: Tab): Promise<unknown> {
+  return await tab.run(`(async () => ({ local: localStorage.length, session: sessionStorage.length,
+    databases: (await indexedDB.databases()).length, caches: (await caches.keys()).length,
+    cookies: document.cookie }))()`)
+}
+const nothing = { local: 0, session: 0, databases: 0, caches: 0, cookies: '' }
+
+async function visitWithoutGrant (t: Test, { driver, world }: Visit): Promise<void> {
+  const tab = await driver.open()
+  await land(tab, landing)
+  await tab.click('#count')
+  await tab.click('#route')
+  await tab.click('#next')
+  await isAt(tab, '/next')
+  await land(tab, '/own_form')
+  await tab.click('.send')
+  await isAt(tab, '/thanks')
+  await land(tab, `/gateway_form?${new URLSearchParams(clicks).toString()}`)
+  await tab.click('.send')
+  await isAt(tab, '/thanks')
+  t.same(await driver.cookies(tab), [])
+  t.same(await storedIn(tab), nothing)
+  await tab.close()
+
+  t.same(await countsOf(world), { generate_lead: 1 })
+  const [lead] = await world.leads()
+  t.match(lead?.data, { user_data: { email: ['anna@example.com'] }, fields: { roof: 'pitched' } })
+  t.equal(lead?.first_touch, null)
+  const [event] = await world.events()
+  t.equal(event?.visitor, null)
+  const rows = JSON.stringify([event, lead])
+  for (const id of Object.values(clicks)) t.notOk(rows.includes(id), `no row names ${id}`)
+  t.notMatch(rows, /_fb[pc]|"fb\.1\./)
+  const { rows: touches } = await world.pool.query('SELECT FROM touches')
+  t.equal(touches.length, 0)
+  await finishDeliveries(world)
+  t.same(await world.deliveries(), ['generate_lead skipped no_consent'])
+  t.same(world.fakes.received(), [])
+}
+
+/** Where a blocker has taken the click ids out of the address, they stay away: nothing brings them back. */
+const clicksFor = (browser: Browser) => browser.blocks ? {} : clicks
+
+const around = (days: number | undefined, expected: number) => days !== undefined && Math.abs(days - expected) < 0.1
+
+async function grant (t: Test, { browser, driver, world }: Visit): Promise<void> {
+  const tab = await driver.open()
+  await land(tab, landing)
+  await tab.click('#count')
+  await tab.click('#route')
+  const before = total(await countsOf(world))
+  await tab.click('#yes')
+  const events = await until('what waited', async () => (await world.events()).slice(before), rows => rows.length >= 3)
+  t.same(events.map(event => event.event_name).sort(), ['add_to_cart', 'page_view', 'page_view'])
+  const view = events.find(event => event.event_name === 'page_view')?.data
+  t.same(Object.fromEntries(Object.entries(view?.click_ids ?? {}).map(([name, { value }]) => [name, value])),
+    clicksFor(browser))
+  t.equal(new URL(view?.page_location ?? '').pathname, '/offer')
+  await finishDeliveries(world)
+  t.ok((await world.deliveries()).some(line => line.startsWith('page_view delivered')))
+
+  await tab.run('document.cookie = "control=1; Max-Age=31536000; Path=/; Domain=example.com; Secure; SameSite=Lax"')
+  const jar = await until('the cookies', async () => await jarOf(driver, tab), found => found._pstn !== undefined)
+  const names = ['_fbp', '_pstn', '_pstn_c', 'control', ...browser.blocks ? [] : ['_fbc']].sort()
+  t.same(Object.keys(jar).sort(), names)
+  for (const name of names) {
+    t.match(jar[name], { domain: '.example.com', secure: true, sameSite: 'Lax', httpOnly: name === '_pstn' }, name)
+  }
+  for (const name of names) t.comment(`${name}: ${jar[name]?.days?.toFixed(2)} days`)
+  t.ok(around(jar._pstn?.days, 180), 'the visitor cookie lasts as long as the consent')
+  t.ok(around(jar.control?.days, browser.limitsScriptCookies ? 7 : 365), 'what a script sets for a year')
+  t.same(await tab.run('document.cookie.includes("_pstn=")'), false)
+  await tab.close()
+}
+
+const clicksPerRound = 10
+
+async function beBusy (t: Test, { driver, world }: Visit): Promise<void> {
+  const before = await world.events()
+  for (const way of ['#next', '#lead .send', 'closes']) {
+    const tab = await driver.open()
+    await land(tab, `/busy?${encodeURIComponent(way)}`)
+    for (let click = 0; click < clicksPerRound; click++) await tab.click('#count')
+    if (way !== 'closes') {
+      await tab.click(way)
+      await isAt(tab, '/thanks')
+    }
+    await tab.close()
+  }
+  const expected = { page_view: 3, click: 3 * clicksPerRound, navigated: 1, generate_lead: 1, left: 3 }
+  const sent = total(expected)
+  // An event that is sent last and arrives shows that no other is still on its way.
+  const last = await driver.open()
+  await land(last, '/next')
+  const rows = (await until('all events', async () => (await world.events()).slice(before.length),
+    found => found.length >= sent + 1))
+  t.equal(rows.length, sent + 1)
+  const counts: Record<string, number> = {}
+  for (const { event_name: name } of rows) counts[name] = (counts[name] ?? 0) + 1
+  t.same(counts, { ...expected, page_view: 4 })
+  t.equal(new Set(rows.map(row => row.event_id)).size, rows.length, 'no event came twice')
+  const numbers = rows.filter(row => row.event_name === 'click').map(({ data }) => Number(data.params?.n))
+  t.same(numbers.sort((one, other) => one - other),
+    Array.from({ length: 3 * clicksPerRound }, (_, at) => Math.floor(at / 3) + 1))
+  t.comment(`${sent} sent, ${rows.length - 1} received`)
+  await last.close()
+}
+
+async function visitInside (t: Test, { driver, world }: Visit): Promise<void> {
+  const before = total(await countsOf(world))
+  const jarBefore = await driver.open()
+  await land(jarBefore, '/inside')
+  const rows = await until('the view', async () => (await world.events()).slice(before), found => found.length > 0)
+  t.match(rows, [{ event_name: 'page_view', data: { page_location: `${siteUrl}/inside` } }])
+  t.ok(world.asked.includes('GET www.example.com/_p/s.js'))
+  t.ok(world.asked.includes('POST www.example.com/_p/v1/e'))
+  const visitors = new Set((await world.events()).slice(-2).map(row => String(row.visitor)))
+  t.equal(visitors.size, 1, 'the same visitor as at the other address')
+  await jarBefore.close()
+}
+
+async function revoke (t: Test, { driver, world }: Visit): Promise<void> {
+  const tab = await driver.open()
+  await land(tab, landing)
+  await tab.click('#no')
+  const jar = await until('the cookies to go', async () => await jarOf(driver, tab),
+    found => Object.keys(found).join() === 'control')
+  t.same(Object.keys(jar), ['control'])
+  await finishDeliveries(world)
+  const before = { rows: total(await countsOf(world)), received: world.fakes.received().length }
+  world.asked.length = 0
+  await land(tab, landing)
+  await tab.click('#count')
+  await tab.click('#next')
+  await isAt(tab, '/next')
+  t.match(await storedIn(tab), { ...nothing, cookies: 'control=1' })
+  await tab.close()
+  await finishDeliveries(world)
+  t.same(world.asked.filter(line => line.startsWith('POST')), [])
+  t.same({ rows: total(await countsOf(world)), received: world.fakes.received().length }, before)
+}
