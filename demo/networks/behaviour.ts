@@ -27,6 +27,8 @@ export const Behaviour = Type.Object({
   /** Which network, and which of its sides; absent = all networks, their servers' side. */
   type: Type.Optional(Type.String()),
   source: Type.Optional(Type.Enum(['server', 'browser'])),
+  /** Which of its addresses, where a network has several: `token`, `status`; absent = the one that takes events. */
+  part: Type.Optional(Type.String()),
   /** The answer is held back this long, after the events were processed. */
   delay_ms: Type.Optional(Type.Integer({ minimum: 0, maximum: 600_000 })),
   /** Used up from the front. */
@@ -79,7 +81,7 @@ export interface Behaviours {
   /** What is in force, the list of faults as far as it is not used up. */
   current (): Behaviour
   /** What happens to the next request of this network and side; uses up a fault. */
-  next (type: string, source: 'server' | 'browser'): { delayMs: number, fault?: Fault }
+  next (type: string, source: 'server' | 'browser', part?: string): { delayMs: number, fault?: Fault }
 }
 
 export function openBehaviours (): Behaviours {
@@ -106,9 +108,10 @@ export function openBehaviours (): Behaviours {
   return {
     set (behaviour) { running = start(behaviour) },
     current: () => ({ ...running.behaviour, faults: running.queue }),
-    next (type, source) {
+    next (type, source, part = 'events') {
       const { behaviour } = running
-      const meant = (behaviour.type ?? type) === type && (behaviour.source ?? 'server') === source
+      const meant = (behaviour.type ?? type) === type && (behaviour.source ?? 'server') === source &&
+        (behaviour.part ?? 'events') === part
       if (!meant) return { delayMs: 0 }
       return { delayMs: behaviour.delay_ms ?? 0, fault: takeFault(running) }
     }

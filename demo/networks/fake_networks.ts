@@ -96,7 +96,7 @@ function addRoute (app: FastifyInstance, network: FakeNetwork, route: FakeRoute,
     url: `/${network.type}${route.path}`,
     async handler (request, reply) {
       const nowMs = deps.now()
-      const { delayMs, fault } = deps.behaviours.next(network.type, route.source)
+      const { delayMs, fault } = deps.behaviours.next(network.type, route.source, route.part)
       const plain = toPlain(request, nowMs, deps.nextSerial())
       const { answer, copies } = await route.receive(plain)
       const lost = fault !== undefined && !isProcessed(fault)

@@ -69,6 +69,8 @@ export interface FakeRoute {
   /** Below `/<type>`; `:name` segments arrive in `params`. */
   path: string
   source: Source
+  /** What of the network it is, where a test may order a failure of that alone: `token`, `status`. Absent: `events`. */
+  part?: string
   receive (request: FakeRequest): Promise<Received>
 }
 
