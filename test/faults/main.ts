@@ -19,8 +19,8 @@ let passed = 0
 let failed = 0
 for (let index = 0; index < Number(values.seeds); index++) {
   const plan: RunPlan = { seed: Number(values.seed) + index, ...size }
-  process.stdout.write(`seed ${plan.seed}: ${plan.leads} leads, ${plan.beacons} beacons, at least ${plan.kills} kills ` +
-    'each of gateway, worker and Postgres …\n')
+  process.stdout.write(`seed ${plan.seed}: ${plan.leads} leads, ${plan.beacons} beacons, at least ` +
+    `${plan.kills} kills each of gateway, worker and Postgres …\n`)
   const { problems, ...report } = await runSeed(plan, say)
   process.stdout.write(`${JSON.stringify(report)}\n`)
   for (const problem of problems) process.stdout.write(`  PROBLEM ${problem}\n`)

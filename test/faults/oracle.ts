@@ -26,7 +26,8 @@ async function idsStored (pool: Pool): Promise<Set<string>> {
 /** Deliveries by state and reason, e.g. `delivered 60000`. */
 async function states (pool: Pool): Promise<Map<string, number>> {
   const { rows } = await pool.query<{ word: string, count: number }>(`
-    SELECT state || coalesce('(' || reason || ')', '') AS word, count(*) AS count FROM deliveries GROUP BY 1 ORDER BY 1`)
+    SELECT state || coalesce('(' || reason || ')', '') AS word, count(*) AS count
+    FROM deliveries GROUP BY 1 ORDER BY 1`)
   return new Map(rows.map(row => [row.word, row.count]))
 }
 
