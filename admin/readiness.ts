@@ -7,6 +7,8 @@ export interface Readiness {
   role: Role
   /** Why not; empty when ready. Words for the operator, without data of visitors. */
   problems: string[]
+  /** What is wrong although the process is ready: it accepts durably, and no load balancer should turn away from it. */
+  degraded?: string[]
 }
 
 export interface ReadinessDeps {
@@ -17,6 +19,8 @@ export interface ReadinessDeps {
   checkSchema: () => Promise<string | null>
   /** A process that is stopping takes no new work. */
   isDraining: () => boolean
+  /** Whether arrivals are durable without Postgres, in the spool. */
+  canSpool?: () => boolean
   /** How long a check may take before it counts as failed. */
   timeoutMs: number
 }
@@ -36,22 +40,31 @@ export function createReadiness (deps: ReadinessDeps): () => Promise<Readiness> 
     return problem
   }
 
-  return async () => {
-    const { role } = deps
-    if (deps.isDraining()) return { role, problems: ['stopping'] }
+  async function findProblemInTime (): Promise<{ problem: string | null, isAway: boolean }> {
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise<string>(resolve => {
-      timer = setTimeout(() => resolve(`postgres did not answer within ${deps.timeoutMs} ms`), deps.timeoutMs)
+    const late = new Promise<{ problem: string, isAway: boolean }>(resolve => {
+      const problem = `postgres did not answer within ${deps.timeoutMs} ms`
+      timer = setTimeout(() => resolve({ problem, isAway: true }), deps.timeoutMs)
     })
     try {
-      const problem = await Promise.race([findProblem(), late])
-      return { role, problems: problem === null ? [] : [problem] }
+      return await Promise.race([findProblem().then(problem => ({ problem, isAway: false })), late])
     } catch (error) {
       // The message may quote a connection string.
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'no connection'
-      return { role, problems: [`postgres does not answer (${code})`] }
+      return { problem: `postgres does not answer (${code})`, isAway: true }
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  return async () => {
+    const { role } = deps
+    if (deps.isDraining()) return { role, problems: ['stopping'] }
+    const { problem, isAway } = await findProblemInTime()
+    if (problem === null) return { role, problems: [] }
+    if (isAway && deps.canSpool?.() === true) {
+      return { role, problems: [], degraded: [`${problem}: arrivals are kept in the spool`] }
+    }
+    return { role, problems: [problem] }
   }
 }

@@ -134,11 +134,7 @@ async function openGateway (
     log,
     metrics,
     limits: gatewayLimits(settings),
-    spool: process.spoolBytes === 0
-      ? undefined
-      : {
-          folder: `${process.dataFolder}/spool`, mostBytes: process.spoolBytes, leastFreeBytes: process.spoolFreeBytes
-        },
+    spool: process.spool === undefined ? undefined : { folder: `${process.dataFolder}/spool`, ...process.spool },
     onCommitted
   })
 }

@@ -18,6 +18,8 @@ export interface AdminOptions {
   metrics: Metrics
   checkSchema: () => Promise<string | null>
   isDraining: () => boolean
+  /** Whether arrivals are durable without Postgres. */
+  canSpool?: () => boolean
   log: Log
 }
 
@@ -26,11 +28,11 @@ const readyWithinMs = 2000
 
 /** Starts the admin port of a process. Rejects when the port is taken. */
 export async function startAdmin (options: AdminOptions): Promise<{ url: string, close: () => Promise<void> }> {
-  const { role, pool, pools, metrics, checkSchema, isDraining, log } = options
+  const { role, pool, pools, metrics, checkSchema, isDraining, canSpool, log } = options
   const app = buildAdmin({
     metrics,
     checkReady: createReadiness({
-      role, ping: async () => await pool.query('SELECT 1'), checkSchema, isDraining, timeoutMs: readyWithinMs
+      role, ping: async () => await pool.query('SELECT 1'), checkSchema, isDraining, canSpool, timeoutMs: readyWithinMs
     }),
     readGauges: createGaugeReader({
       metrics,

@@ -11,6 +11,8 @@ export interface ProcessSettings {
   fakesPort: number
   dataFolder: string
   databaseUrl?: string
+  /** How much may wait on the disk while Postgres is away, and what that leaves free; absent: nothing waits there. */
+  spool?: { mostBytes: number, leastFreeBytes: number }
   logLevel: LogLevel
 }
 
@@ -22,8 +24,10 @@ export const processVariables = {
   POSTERN_ADMIN_HOST: ['127.0.0.1', 'the address the admin port listens on'],
   POSTERN_DEMO_PORT: ['8379', 'the demo site of `postern demo`'],
   POSTERN_FAKES_PORT: ['8380', 'the fake ad networks of `postern demo`'],
-  POSTERN_DATA: ['./data', 'the folder of the embedded database and of the secret made for it'],
+  POSTERN_DATA: ['./data', 'the folder of the embedded database, of the secret made for it, and of the spool'],
   DATABASE_URL: ['', 'a Postgres of your own, 15 or newer; without it the embedded one is used'],
+  POSTERN_SPOOL_MB: ['1024', 'how much the spool may hold while Postgres is away, in MiB; 0: no spool'],
+  POSTERN_SPOOL_FREE_MB: ['512', 'how much the spool leaves free on its disk, in MiB'],
   POSTERN_SECRET: ['', 'the secret that personal data is sealed under; a list new,old rotates it'],
   POSTERN_SECRET_FILE: ['', 'a file that holds it instead'],
   POSTERN_CONFIG: ['./postern.yaml', 'the settings file'],
@@ -41,8 +45,16 @@ export function readProcessSettings (env: NodeJS.ProcessEnv): { settings: Proces
     if (!/^\d{1,5}$/.test(given) || Number(given) > 65_535) problems.push(`${name}: "${given}" is no port (0 to 65535)`)
     return Number(given)
   }
+  const mebibytes = (name: Variable) => {
+    const given = text(name)
+    if (!/^\d{1,9}$/.test(given)) problems.push(`${name}: "${given}" is no whole number of MiB`)
+    return Number(given) * (1 << 20)
+  }
   const logLevel = logLevels.find(level => level === text('POSTERN_LOG'))
   if (logLevel === undefined) problems.push(`POSTERN_LOG: "${text('POSTERN_LOG')}" is none of ${logLevels.join(', ')}`)
+  const spool = {
+    mostBytes: mebibytes('POSTERN_SPOOL_MB'), leastFreeBytes: mebibytes('POSTERN_SPOOL_FREE_MB')
+  }
   const databaseUrl = text('DATABASE_URL')
   if (databaseUrl !== '' && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
     problems.push('DATABASE_URL: an address like postgres://user:password@host:5432/database is needed')
@@ -56,6 +68,7 @@ export function readProcessSettings (env: NodeJS.ProcessEnv): { settings: Proces
     fakesPort: port('POSTERN_FAKES_PORT'),
     dataFolder: text('POSTERN_DATA'),
     databaseUrl: databaseUrl === '' ? undefined : databaseUrl,
+    spool: spool.mostBytes === 0 ? undefined : spool,
     logLevel: logLevel ?? 'info'
   }
   return problems.length > 0 ? { problems } : { settings }

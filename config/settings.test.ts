@@ -153,12 +153,19 @@ test('the environment has defaults, and every problem is told at once', async t 
     settings: { host: '0.0.0.0', port: 8377, adminHost: '127.0.0.1', adminPort: 8378, demoPort: 8379, fakesPort: 8380 }
   })
   t.equal('settings' in plain && plain.settings.databaseUrl, undefined)
+  t.match(plain, { settings: { spool: { mostBytes: 2 ** 30, leastFreeBytes: 2 ** 29 } } })
+  const none = readProcessSettings({ POSTERN_SPOOL_MB: '0' })
+  t.equal('settings' in none && none.settings.spool, undefined)
   const wrong = readProcessSettings({
-    PORT: '65536', POSTERN_ADMIN_PORT: '-1', POSTERN_LOG: 'loud', DATABASE_URL: 'mysql://user:hidden@db'
+    PORT: '65536',
+    POSTERN_ADMIN_PORT: '-1',
+    POSTERN_LOG: 'loud',
+    DATABASE_URL: 'mysql://user:hidden@db',
+    POSTERN_SPOOL_MB: '1 GB'
   })
   const problems = 'problems' in wrong ? wrong.problems : []
-  t.equal(problems.length, 4)
-  for (const name of ['PORT', 'POSTERN_ADMIN_PORT', 'POSTERN_LOG', 'DATABASE_URL']) {
+  t.equal(problems.length, 5)
+  for (const name of ['PORT', 'POSTERN_ADMIN_PORT', 'POSTERN_LOG', 'DATABASE_URL', 'POSTERN_SPOOL_MB']) {
     t.ok(problems.some(problem => problem.startsWith(`${name}:`)), name)
   }
   t.notMatch(problems.join(), 'hidden')

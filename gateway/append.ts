@@ -113,9 +113,11 @@ export async function appendRows (pool: Pool, rows: readonly Row[]): Promise<Rec
   })
 }
 
-/** Keeps a row that Postgres refused, sealed as it was, for a person to look at. `reason`: the SQLSTATE. */
-export async function setAside (pool: Pool, row: Row, reason: string): Promise<void> {
+/** Keeps an arrival that Postgres refused, as it came and sealed, for a person to look at. `reason`: the SQLSTATE. */
+export async function setAside (pool: Pool, arrival: Arrival, keys: Keys, reason: string): Promise<void> {
+  const { site, receipt_id: receiptId } = arrival.part
+  const sealed = keys.seal(site, Buffer.from(JSON.stringify(arrival)))
   await pool.query(
     'INSERT INTO failed_events (site, stage, reason, receipt_id, sealed) VALUES ($1, $2, $3, $4, $5)',
-    [row.site, 'append', reason, row.receiptId, row.lead?.sealed ?? row.sealed])
+    [site, 'append', reason, receiptId, sealed])
 }

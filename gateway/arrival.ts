@@ -21,6 +21,8 @@ export interface Receipt {
   isNewEvent: boolean
   /** Postgres refused the row itself: it lies in `failed_events` until a person looks at it. */
   isSetAside?: boolean
+  /** Postgres is away: the arrival is in the spool, and its event may turn out to be known already. */
+  isSpooled?: boolean
 }
 
 /** Nothing was stored, and the same request may succeed later. */
@@ -29,8 +31,9 @@ export class Unavailable extends Error {
 }
 
 /**
- * The door to durable storage. A receipt means committed. Rejects with Unavailable when nothing can be promised: then
- * no arrival may have been lost or stored without the sender learning that it must come again.
+ * The door to durable storage. A receipt means committed in Postgres, or synced to the spool. Rejects with Unavailable
+ * when nothing can be promised: then no arrival may have been lost or stored without the sender learning that it must
+ * come again.
  */
 export interface IngestLog {
   /** Stores arrivals of one request; receipts in the same order. */

@@ -6,6 +6,7 @@ import { eventKey } from '../schema/sealing.ts'
 import { testDatabase } from '../test/database.ts'
 import { testKeys } from '../test/gateway_world.ts'
 import { Unavailable, type Arrival, type IngestLog } from './arrival.ts'
+import type { IngestAlert } from './durable.ts'
 import { openIngestLog, type IngestOptions } from './ingest.ts'
 
 function arrival (eventId: string, more: Partial<Arrival['part']> = {}): Arrival {
@@ -40,7 +41,7 @@ type Query = (statement: { name?: string, values?: unknown[][] }) => Promise<unk
 /** A log on a fresh database; `around` stands between the log and Postgres. */
 async function openLog (t: Test, around: (query: Query) => Query = query => query, more: Partial<IngestOptions> = {}) {
   const { pool } = await testDatabase(t)
-  const alerts: { what: string, reason: string, rows: number }[] = []
+  const alerts: IngestAlert[] = []
   const query = around(async (...given) => await Reflect.apply(pool.query, pool, given) as unknown)
   const log = openIngestLog({
     pool: { query } as unknown as Pool,
@@ -110,7 +111,8 @@ test('rows that Postgres refuses are found and kept; their neighbours are stored
   }>('SELECT stage, reason, sealed FROM failed_events')
   t.equal(rows.length, 3)
   t.match(rows[0], { stage: 'append', reason: '22021' })
-  t.strictSame(JSON.parse(testKeys.open('main', rows[0]?.sealed ?? Buffer.alloc(0)).toString()), { value: 1 })
+  const kept = JSON.parse(testKeys.open('main', rows[0]?.sealed ?? Buffer.alloc(0)).toString()) as Arrival
+  t.match(kept.part, { event_name: 'x', event_id: 'poison\0' + '5', data: { value: 1 } }, 'whole, as it came')
   t.strictSame(alerts.map(alert => alert.what), ['set_aside', 'set_aside', 'set_aside'])
 })
 

@@ -1,11 +1,13 @@
 // What the operator learns of the gateway's work: a wide log line per accepted arrival, and counters. Nothing personal.
 import type { Metrics } from '../config/metrics.ts'
 import { consentMarks } from '../schema/consent_cookie.ts'
+import type { Receipt } from './arrival.ts'
 import type { Answer } from './receive.ts'
 
 /** What this half counts. */
 export type GatewayMetrics = Pick<Metrics, 'httpRequests' | 'httpSeconds' | 'ingestReceived' | 'ingestStored' |
-  'ingestDuplicate' | 'ingestRejected' | 'ingestFailed' | 'ingestAckSeconds' | 'ingestShed'>
+  'ingestDuplicate' | 'ingestRejected' | 'ingestFailed' | 'ingestAckSeconds' | 'ingestShed' | 'ingestSpooled' |
+  'spoolBytes' | 'spoolRecords' | 'spoolOldestSeconds' | 'spoolQuarantined' | 'spoolErrors' | 'pgCircuitOpen'>
 
 /** What this half logs with: pino, or a list in tests. */
 export interface GatewayLog {
@@ -15,6 +17,14 @@ export interface GatewayLog {
 }
 
 export type Kind = 'event' | 'signed_event' | 'lead'
+
+/** Each arrival is counted once for good: as stored, duplicate or failed; a spooled one when Postgres has it. */
+export function countReceipt (site: string, receipt: Receipt, metrics: GatewayMetrics): void {
+  if (receipt.isSetAside === true) return
+  if (receipt.isSpooled === true) metrics.ingestSpooled.inc({ site })
+  else if (receipt.status === 'stored') metrics.ingestStored.inc({ site })
+  else metrics.ingestDuplicate.inc({ site })
+}
 
 /** Writes down what became of one request's posts. */
 export function recordAnswers (
@@ -30,9 +40,8 @@ export function recordAnswers (
       continue
     }
     const { receipt, arrival, consent, warnings } = answer
-    const counter = receipt.status === 'stored' ? metrics.ingestStored : metrics.ingestDuplicate
-    counter.inc({ site })
-    metrics.ingestAckSeconds.observe({ path: 'postgres' }, request.ackMs / 1000)
+    countReceipt(site, receipt, metrics)
+    metrics.ingestAckSeconds.observe({ path: receipt.isSpooled === true ? 'spool' : 'postgres' }, request.ackMs / 1000)
     log.info({
       site,
       kind,
@@ -41,6 +50,7 @@ export function recordAnswers (
       lead_id: arrival.part.lead_id,
       receipt_id: arrival.part.receipt_id,
       status: receipt.status,
+      spooled: receipt.isSpooled,
       trust: arrival.part.trust,
       consent: consentMarks(consent),
       consent_because: consent.because,

@@ -26,7 +26,7 @@ export interface GatewayDeps {
   metrics: GatewayMetrics
   /** The browser script with its placeholder: gateway/browser/dist/s.js. */
   script: string
-  /** Whether arrivals can be stored now. */
+  /** Whether arrivals can be made durable now: in Postgres, or in the spool. */
   isReady: () => Promise<boolean>
   now?: () => number
   limits?: Partial<Limits>

@@ -3,10 +3,12 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { Keys } from '../config/keys.ts'
 import { openPool, sqlState, type Pool } from '../config/postgres.ts'
-import { openIngestLog, type IngestOptions } from './ingest.ts'
-import type { GatewayLog, GatewayMetrics } from './journal.ts'
+import { alertWith, spoolAlertWith, watchSpool } from './alerts.ts'
+import { openIngestLog } from './ingest.ts'
+import { countReceipt, type GatewayLog, type GatewayMetrics } from './journal.ts'
 import { buildGateway, listen, type Limits } from './server.ts'
 import type { GatewaySite } from './site.ts'
+import { openSpool, type Spool } from './spool/spool.ts'
 
 export interface GatewayOptions {
   databaseUrl: string
@@ -20,14 +22,21 @@ export interface GatewayOptions {
   log: GatewayLog
   metrics: GatewayMetrics
   limits?: Partial<Limits>
+  /** Where arrivals wait while Postgres is away. Absent: they are turned away. */
+  spool?: SpoolPlace
   /** New events were committed: a router in this process need not wait for its poll. */
   onCommitted?: () => void
 }
+
+/** A folder on a disk of this machine, which gateways may share, and what may be used of it. */
+export interface SpoolPlace { folder: string, mostBytes: number, leastFreeBytes: number }
 
 export interface GatewayService {
   /** Where it listens. */
   url: string
   pool: Pool
+  /** Whether arrivals are durable without Postgres: the spool has room for leads. */
+  canSpool: () => boolean
   /** Takes no more requests, gives the answers that are owed, closes all connections. */
   stop: () => Promise<void>
 }
@@ -38,30 +47,32 @@ function scriptFile (): URL {
   return existsSync(near) ? near : new URL('../../gateway/browser/dist/s.js', import.meta.url)
 }
 
-/** What is told of trouble in storing. Only codes: a database's message may quote a row. */
-function alertWith (log: GatewayLog, metrics: GatewayMetrics): IngestOptions['onAlert'] {
-  return ({ what, reason, rows, receiptId }) => {
-    const fields = { reason, rows, receipt_id: receiptId }
-    switch (what) {
-      case 'outage':
-        log.warn(fields, 'postgres does not answer: arrivals are turned away with 503')
-        break
-      case 'set_aside':
-        metrics.ingestFailed.inc({ reason })
-        log.error(fields, 'postgres refused a row: it was set aside in failed_events')
-        break
-      case 'bug':
-        log.error(fields, 'storing failed in a way that nobody foresaw')
-    }
+/** With a spool waiting for Postgres makes no sense for long, and what times out is recognised when it is repeated. */
+const impatient = { statementTimeoutMs: 1400, queryTimeoutMs: 1500 }
+
+/** Without a spool the gateway still works; the operator must know what it will do when Postgres is away. */
+async function openSpoolAt (place: SpoolPlace | undefined, { keys, log, metrics }: GatewayOptions):
+Promise<Spool | undefined> {
+  if (place === undefined) return undefined
+  try {
+    return await openSpool({ ...place, keys, onEvent: spoolAlertWith(log, metrics) })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : 'unknown'
+    log.error({ code }, 'the folder of the spool cannot be written (POSTERN_DATA): while postgres is away arrivals ' +
+      'will be turned away with 503')
+    return undefined
   }
 }
 
 /** Starts the gateway half. The schema must be right. Rejects when the port is taken. */
 export async function startGateway (options: GatewayOptions): Promise<GatewayService> {
   const { keys, sites, log, metrics } = options
+  const spool = await openSpoolAt(options.spool, options)
+  const stopWatching = spool === undefined ? () => {} : watchSpool(spool, metrics)
   const pool = openPool({
     url: options.databaseUrl,
     name: 'postern gateway',
+    ...(spool === undefined ? {} : impatient),
     onError: error => log.warn({ error: error.name, code: sqlState(error) }, 'postgres closed a connection')
   })
   const countries = new Map(sites.map(site => [site.name, site.defaultCountry]))
@@ -69,9 +80,14 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     pool,
     keys,
     countryOf: site => countries.get(site),
+    spool,
     onCommitted: options.onCommitted,
+    onDrained: (arrivals, receipts) => {
+      receipts.forEach((receipt, at) => { countReceipt(arrivals[at]?.part.site ?? '', receipt, metrics) })
+    },
     onAlert: alertWith(log, metrics)
   })
+  const canSpool = () => spool?.hasRoom() === true
   const app = await buildGateway({
     sites,
     trustProxy: options.trustProxy,
@@ -80,22 +96,20 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     logger: log,
     metrics,
     script: await readFile(scriptFile(), 'utf8'),
-    isReady: async () => await canAnswer(pool),
+    isReady: async () => canSpool() || await canAnswer(pool),
     limits: options.limits
   })
+  const stop = async () => {
+    // Closes the ingest log, and it the spool.
+    await app.close()
+    stopWatching()
+    await pool.end()
+  }
   try {
     const url = await listen(app, options.host, options.port)
-    return {
-      url,
-      pool,
-      async stop () {
-        await app.close()
-        await pool.end()
-      }
-    }
+    return { url, pool, canSpool, stop }
   } catch (error) {
-    await app.close()
-    await pool.end()
+    await stop()
     throw error
   }
 }

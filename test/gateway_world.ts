@@ -6,6 +6,7 @@ import { deriveKeys } from '../config/keys.ts'
 import { createMetrics } from '../config/metrics.ts'
 import { openIngestLog } from '../gateway/ingest.ts'
 import type { IngestLog } from '../gateway/arrival.ts'
+import type { IngestAlert } from '../gateway/durable.ts'
 import { buildGateway, listen, type Limits } from '../gateway/server.ts'
 import type { GatewaySite } from '../gateway/site.ts'
 import { fromPlaintexts } from '../schema/sealing.ts'
@@ -110,7 +111,7 @@ export function setCookiesOf (answer: Answer): Map<string, { value: string, attr
 export async function gatewayWorld (t: Test, options: WorldOptions = {}) {
   const { pool } = await testDatabase(t)
   const lines: Record<string, unknown>[] = []
-  const alerts: { what: string, reason: string, rows: number }[] = []
+  const alerts: IngestAlert[] = []
   const write = (fields: object, message: string) => { lines.push({ ...fields, message }) }
   const log = options.log ??
     openIngestLog({ pool, keys: testKeys, countryOf: () => 'DE', onAlert: alert => { alerts.push(alert) } })

@@ -1,0 +1,115 @@
+// Brings the spool to Postgres: asks now and then whether Postgres is back, and then stores what waits, oldest first.
+import type { Arrival, Receipt } from './arrival.ts'
+import type { Circuit } from './circuit.ts'
+import type { Spool } from './spool/spool.ts'
+import { reasonOf } from './store.ts'
+
+export interface DrainOptions {
+  spool: Spool
+  circuit: Circuit
+  /** Stores spooled arrivals; rejects when Postgres could not. */
+  store: (arrivals: readonly Arrival[]) => Promise<Receipt[]>
+  /** Asks Postgres, where there is nothing to store. */
+  ping: () => Promise<unknown>
+  onStored: (arrivals: readonly Arrival[], receipts: readonly Receipt[]) => void
+  /** Nothing waits any more. */
+  onEmpty: (records: number, seconds: number) => void
+  /** The spool could not be read. */
+  onTrouble: (code: string) => void
+}
+
+export interface Drain {
+  /** Something was spooled. */
+  wake: () => void
+  /** Waits for the batch that is under way. What is left stays in the spool. */
+  stop: () => Promise<void>
+}
+
+const batchRecords = 500
+/** While Postgres is away each batch is a question, and need not be a large one. */
+const probeRecords = 20
+/** Others' segments are found by the spool's own clock, which wakes nobody. */
+const idleMs = 5000
+const troubleMs = 1000
+
+/** Waits that can be cut short. */
+interface Pause {
+  isStopping: boolean
+  isWakeable: boolean
+  end: () => void
+}
+
+/** Starts draining; it goes on until stop(). */
+export function startDrain (options: DrainOptions): Drain {
+  const pause: Pause = { isStopping: false, isWakeable: false, end: () => {} }
+  const running = run(options, pause)
+  return {
+    wake: () => { if (pause.isWakeable) pause.end() },
+    stop: async () => {
+      pause.isStopping = true
+      pause.end()
+      await running
+    }
+  }
+}
+
+async function wait (pause: Pause, ms: number, isWakeable: boolean): Promise<void> {
+  if (pause.isStopping) return
+  await new Promise<void>(resolve => {
+    const timer = setTimeout(resolve, ms)
+    timer.unref()
+    pause.isWakeable = isWakeable
+    pause.end = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+  })
+}
+
+async function run (options: DrainOptions, pause: Pause): Promise<void> {
+  const { spool, circuit } = options
+  const progress = { records: 0, sinceMs: 0 }
+  while (!pause.isStopping) {
+    if (circuit.isOpen()) await wait(pause, circuit.waitMs(), false)
+    else if (spool.isEmpty()) await wait(pause, idleMs, true)
+    if (pause.isStopping) return
+    if (spool.isEmpty()) {
+      if (circuit.isOpen()) await ask(options)
+      continue
+    }
+    if (progress.records === 0) progress.sinceMs = performance.now()
+    const { records, isTrouble } = await step(options)
+    progress.records += records
+    if (spool.isEmpty() && progress.records > 0) {
+      options.onEmpty(progress.records, (performance.now() - progress.sinceMs) / 1000)
+      progress.records = 0
+    }
+    if (isTrouble) await wait(pause, troubleMs, false)
+  }
+}
+
+async function ask ({ ping, circuit }: DrainOptions): Promise<void> {
+  await ping().then(circuit.heal, circuit.stayOpen)
+}
+
+/** Stores one batch. `isTrouble`: the spool itself could not be read. */
+async function step (options: DrainOptions): Promise<{ records: number, isTrouble: boolean }> {
+  const { spool, circuit, store, onStored } = options
+  const startedMs = performance.now()
+  let isPostgres = false
+  try {
+    const records = await spool.drain(circuit.isOpen() ? probeRecords : batchRecords, async arrivals => {
+      isPostgres = true
+      const receipts = await store(arrivals)
+      isPostgres = false
+      circuit.heal()
+      onStored(arrivals, receipts)
+    })
+    return { records, isTrouble: false }
+  } catch (error) {
+    if (!isPostgres) options.onTrouble(reasonOf(error))
+    else if (circuit.isOpen()) circuit.stayOpen()
+    else circuit.trip(reasonOf(error), startedMs)
+    return { records: 0, isTrouble: !isPostgres }
+  }
+}

@@ -1,0 +1,202 @@
+// The segments that wait to be stored: what is in them, which is next, and what becomes of a damaged one.
+import { basename, join } from 'node:path'
+import { setImmediate as yieldToOthers } from 'node:timers/promises'
+import { KeyError, type Keys } from '../../config/keys.ts'
+import type { Arrival } from '../arrival.ts'
+import { codeOf, type Disk } from './disk.ts'
+import { fromPayload, scan, type Span } from './record.ts'
+import { readName, type Segment } from './segment.ts'
+import type { SpoolState, StoreArrivals } from './spool.ts'
+
+export type ShelfEvent =
+  | { what: 'adopted', segments: number, records: number }
+  /** A write that nobody was told of was cut off. */
+  | { what: 'torn_tail', segment: string, bytes: number }
+  /** A file was put aside: `damaged` stretches of it could not be read; the `saved` records around them are stored. */
+  | { what: 'quarantined', segment: string, damaged: number, saved: number, reason: string }
+  /** Something on the disk failed that loses nothing by itself. */
+  | { what: 'trouble', code: string }
+
+export interface ShelfOptions {
+  disk: Disk
+  keys: Keys
+  /** The folder for files that a person must look at. */
+  quarantine: string
+  onEvent: (event: ShelfEvent) => void
+}
+
+export interface Shelf {
+  /** A segment with acknowledged records of this process. */
+  put: (segment: Segment) => void
+  /** Another process has it. */
+  drop: (segment: Segment) => void
+  /** Reads the segments in a folder that it does not know yet; those whose names hold `serial` are this process's. */
+  admit: (folder: string, serial: string) => Promise<void>
+  bytes: () => number
+  isEmpty: () => boolean
+  /** Whether there is a segment that nobody writes any more. */
+  hasClosed: () => boolean
+  drain: (limit: number, store: StoreArrivals) => Promise<number>
+  state: (nowMs: number) => SpoolState
+}
+
+/** A segment as it lies in memory while it is drained. */
+interface Loaded { segment: Segment, bytes: Buffer, payloads: Span[] }
+
+interface Boards extends ShelfOptions {
+  /** By age. */
+  segments: Segment[]
+  loaded: Loaded | undefined
+  quarantined: number
+  /** Looked at once: what can be neither read nor moved is left to the next start. */
+  given: Set<string>
+}
+
+const openAtOnce = 50
+const mostBytesAtOnce = 1 << 20
+
+export function openShelf (options: ShelfOptions): Shelf {
+  const shelf: Boards = { ...options, segments: [], loaded: undefined, quarantined: 0, given: new Set() }
+  const { segments } = shelf
+  const bytes = () => segments.reduce((sum, segment) => sum + segment.bytes, 0)
+  return {
+    put: segment => { put(shelf, segment) },
+    drop: segment => { drop(shelf, segment) },
+    admit: async (folder, serial) => { await admit(shelf, folder, serial) },
+    bytes,
+    isEmpty: () => segments.length === 0,
+    hasClosed: () => nextClosed(shelf) !== undefined,
+    drain: async (limit, store) => await drain(shelf, limit, store),
+    state: nowMs => ({
+      bytes: bytes(),
+      records: segments.reduce((sum, { records, stored }) => sum + records - stored, 0),
+      oldestSeconds: segments[0] === undefined ? 0 : Math.max(0, (nowMs - segments[0].begunMs) / 1000),
+      quarantined: shelf.quarantined
+    })
+  }
+}
+
+const nextClosed = ({ segments }: Boards) => segments.find(({ isOpen }) => !isOpen)
+
+function put ({ segments }: Boards, segment: Segment): void {
+  segments.push(segment)
+  segments.sort((a, b) => a.begunMs - b.begunMs || (a.path < b.path ? -1 : 1))
+}
+
+function drop (shelf: Boards, segment: Segment): void {
+  const at = shelf.segments.indexOf(segment)
+  if (at !== -1) shelf.segments.splice(at, 1)
+  if (shelf.loaded?.segment === segment) shelf.loaded = undefined
+}
+
+/** For what may fail without a loss: the file stays where it is, and the next start finds it. */
+async function tell ({ onEvent }: Boards, work: () => Promise<void>): Promise<void> {
+  await work().catch((error: unknown) => { onEvent({ what: 'trouble', code: codeOf(error) }) })
+}
+
+async function admit (shelf: Boards, folder: string, serial: string): Promise<void> {
+  const { disk, quarantine, given, onEvent } = shelf
+  shelf.quarantined = (await disk.list(quarantine)).length
+  const names = (await disk.list(folder)).filter(name => !name.includes(`-${serial}`))
+  const paths = names.map(name => join(folder, name)).filter(path => !given.has(path))
+  let records = 0
+  for (const path of paths) await tell(shelf, async () => { records += await admitOne(shelf, path) })
+  if (paths.length > 0) onEvent({ what: 'adopted', segments: paths.length, records })
+}
+
+async function admitOne (shelf: Boards, path: string): Promise<number> {
+  shelf.given.add(path)
+  const { begunMs = 0, bytes: closedBytes } = readName(path) ?? {}
+  const bytes = await shelf.disk.read(path)
+  const { payloads, goodBytes, tornBytes } = scan(bytes.subarray(0, closedBytes), closedBytes !== undefined)
+  if (tornBytes > 0) shelf.onEvent({ what: 'torn_tail', segment: basename(path), bytes: tornBytes })
+  const segment: Segment = {
+    path,
+    begunMs,
+    bytes: closedBytes ?? (tornBytes > 0 ? goodBytes : bytes.length),
+    records: payloads.length,
+    stored: 0,
+    isOpen: false,
+    damaged: 0,
+    saved: 0
+  }
+  if (segment.bytes > 0) put(shelf, segment)
+  else await shelf.disk.remove(path)
+  return segment.records
+}
+
+async function drain (shelf: Boards, limit: number, store: StoreArrivals): Promise<number> {
+  const segment = nextClosed(shelf)
+  if (segment === undefined) return 0
+  let loaded: Loaded
+  try {
+    loaded = await load(shelf, segment)
+  } catch (error) {
+    // Only a damaged disk is a reason to go on without these records; too many open files, say, is none.
+    const code = codeOf(error)
+    if (code !== 'ENOENT' && code !== 'EIO') throw error
+    if (code === 'ENOENT') drop(shelf, segment)
+    else await setAside(shelf, segment, code)
+    return 0
+  }
+  const { arrivals, records, unreadable } = await open(loaded, limit, shelf.keys)
+  if (arrivals.length > 0) await store(arrivals)
+  segment.damaged += unreadable
+  segment.stored += records
+  segment.saved += arrivals.length
+  if (segment.stored >= loaded.payloads.length) await finish(shelf, segment)
+  return arrivals.length
+}
+
+async function load (shelf: Boards, segment: Segment): Promise<Loaded> {
+  if (shelf.loaded?.segment === segment) return shelf.loaded
+  const all = await shelf.disk.read(segment.path)
+  const bytes = all.subarray(0, segment.bytes)
+  const { payloads, damaged } = scan(bytes, true)
+  segment.damaged = damaged.length + (all.length < segment.bytes ? 1 : 0)
+  shelf.loaded = { segment, bytes, payloads }
+  return shelf.loaded
+}
+
+interface Opened { arrivals: Arrival[], records: number, unreadable: number }
+
+/** The next arrivals of a segment, and how many records they are; some may be sealed with another secret. */
+async function open ({ segment, bytes, payloads }: Loaded, limit: number, keys: Keys): Promise<Opened> {
+  const opened: Opened = { arrivals: [], records: 0, unreadable: 0 }
+  let size = 0
+  for (const { from, to } of payloads.slice(segment.stored, segment.stored + limit)) {
+    size += to - from
+    if (opened.records > 0 && size > mostBytesAtOnce) break
+    opened.records++
+    try {
+      opened.arrivals.push(fromPayload(bytes.subarray(from, to), keys))
+    } catch (error) {
+      if (!(error instanceof KeyError) && !(error instanceof SyntaxError)) throw error
+      opened.unreadable++
+    }
+    // Requests are answered meanwhile.
+    if (opened.records % openAtOnce === 0) await yieldToOthers()
+  }
+  return opened
+}
+
+/** Everything of the segment is stored. A file with damage is kept for a person; the others go. */
+async function finish (shelf: Boards, segment: Segment): Promise<void> {
+  if (segment.damaged > 0) return await setAside(shelf, segment, 'damaged')
+  drop(shelf, segment)
+  // Should the deletion fail or be undone by a loss of power, the segment comes again; Postgres knows its receipts.
+  await tell(shelf, async () => { await shelf.disk.remove(segment.path) })
+}
+
+async function setAside (shelf: Boards, segment: Segment, reason: string): Promise<void> {
+  const { disk, quarantine, onEvent, given } = shelf
+  const { path, damaged, saved } = segment
+  drop(shelf, segment)
+  onEvent({ what: 'quarantined', segment: basename(path), damaged, saved, reason })
+  await tell(shelf, async () => {
+    await disk.makeFolder(quarantine)
+    await disk.rename(path, join(quarantine, basename(path)))
+    shelf.quarantined++
+    given.delete(path)
+  })
+}

@@ -1,0 +1,97 @@
+// Stores rows in Postgres however bad one of them is: what Postgres refuses is found, set aside, and told.
+import type { Keys } from '../config/keys.ts'
+import { isDataError, isOutage, sqlState, type Pool } from '../config/postgres.ts'
+import { appendRows, setAside, toRow, type Row } from './append.ts'
+import type { Arrival, Receipt } from './arrival.ts'
+
+/** An arrival on its way into Postgres. */
+export interface Pending { arrival: Arrival, row: Row }
+
+export interface StoreDeps {
+  pool: Pool
+  keys: Keys
+  /** A site's country, for phone numbers without a prefix. */
+  countryOf: (site: string) => string | undefined
+  /** A row was set aside in failed_events. */
+  onSetAside: (reason: string, receiptId: string) => void
+}
+
+/** A failure that took longer than this was a time-out: trying again would only double the wait. */
+const quickMs = 250
+
+/** What is told of an error: never its message, which may quote a row. */
+export function reasonOf (error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  return sqlState(error) ?? ('code' in error && typeof error.code === 'string' ? error.code : error.name)
+}
+
+/** Seals an arrival for Postgres. */
+export function toPending (arrival: Arrival, { keys, countryOf }: Pick<StoreDeps, 'keys' | 'countryOf'>): Pending {
+  return { arrival, row: toRow(arrival, keys, countryOf(arrival.part.site)) }
+}
+
+/** Keeps an arrival that Postgres refuses, whole and sealed, for a person. */
+async function keep (arrival: Arrival, reason: string, { pool, keys, onSetAside }: StoreDeps): Promise<Receipt> {
+  await setAside(pool, arrival, keys, reason)
+  onSetAside(reason, arrival.part.receipt_id)
+  return { status: 'stored', eventId: arrival.part.event_id, isNewEvent: false, isSetAside: true }
+}
+
+/**
+ * Stores rows; receipts in the same order. Once more with the same receipt ids after an outage that was quick, which
+ * may have hidden a commit: then the second try is recognised and answers what the first would have. Rows that Postgres
+ * refuses are found by halving. Rejects as `pg` does.
+ */
+export async function storePending (pending: readonly Pending[], deps: StoreDeps, isRetry = false): Promise<Receipt[]> {
+  const startedMs = performance.now()
+  try {
+    return await appendRows(deps.pool, pending.map(({ row }) => row))
+  } catch (error) {
+    if (isOutage(error) && !isRetry && performance.now() - startedMs < quickMs) {
+      return await storePending(pending, deps, true)
+    }
+    if (!isDataError(error)) throw error
+    const [only, ...more] = pending
+    if (only !== undefined && more.length === 0) return [await keep(only.arrival, sqlState(error) ?? 'unknown', deps)]
+    const half = Math.ceil(pending.length / 2)
+    return [...await storePending(pending.slice(0, half), deps), ...await storePending(pending.slice(half), deps)]
+  }
+}
+
+type Tried = { receipt: Receipt } | { error: unknown, arrival: Arrival }
+
+async function tryAll (pending: readonly Pending[], deps: StoreDeps): Promise<Tried[]> {
+  try {
+    return (await storePending(pending, deps)).map(receipt => ({ receipt }))
+  } catch (error) {
+    if (isOutage(error)) throw error
+    const [only, ...more] = pending
+    if (only !== undefined && more.length === 0) return [{ error, arrival: only.arrival }]
+    const half = Math.ceil(pending.length / 2)
+    return [...await tryAll(pending.slice(0, half), deps), ...await tryAll(pending.slice(half), deps)]
+  }
+}
+
+const atOnce = 50
+
+/**
+ * Stores arrivals that were spooled; receipts in the same order. One that fails in a way that nobody foresaw would
+ * block those behind it for ever, so it is set aside, too; but only when a neighbour was stored, for otherwise the
+ * fault is not in the arrival. Rejects when nothing could be stored, and on an outage.
+ */
+export async function storeSpooled (arrivals: readonly Arrival[], deps: StoreDeps): Promise<Receipt[]> {
+  const pending: Pending[] = []
+  for (const arrival of arrivals) {
+    pending.push(toPending(arrival, deps))
+    // Requests are answered meanwhile.
+    if (pending.length % atOnce === 0) await new Promise(resolve => { setImmediate(resolve) })
+  }
+  const tried = await tryAll(pending, deps)
+  const failed = tried.find(one => 'error' in one)
+  if (failed !== undefined && !tried.some(one => 'receipt' in one)) throw failed.error
+  const receipts: Receipt[] = []
+  for (const one of tried) {
+    receipts.push('receipt' in one ? one.receipt : await keep(one.arrival, reasonOf(one.error), deps))
+  }
+  return receipts
+}
