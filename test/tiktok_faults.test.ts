@@ -87,7 +87,7 @@ const faults: Fault[] = [
   fault('a lower-case click id', `${tiktok}/user.ts`,
     ['opaque(clickIds.ttclid?.value,', 'opaque(clickIds.ttclid?.value.toLowerCase(),']),
   fault('the older click of the cookie', `${tiktok}/user.ts`,
-    ['opaque(clickIds.ttclid?.value,', 'opaque(cookies.ttclid,']),
+    ['opaque(clickIds.ttclid?.value,', 'opaque(ofCookie,']),
   fault('a click id under its name in addresses', `${tiktok}/user.ts`, ['    ttp: opaque(', '    _ttp: opaque(']),
   fault('no pixel cookie', `${tiktok}/user.ts`, ['opaque(cookies._ttp,', 'opaque(undefined,']),
   fault('a private address', `${tiktok}/user.ts`, ['const ip = readPublicIp(given)', 'const ip = given']),

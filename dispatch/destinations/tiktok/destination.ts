@@ -19,8 +19,8 @@ export default defineDestination({
   purpose: 'advertising',
   endpoint: 'https://business-api.tiktok.com',
   limits: { events: 1000, bytes: maxBytes, maxAgeDays: () => 7 },
-  // 1,000 a second (§1.1).
-  rate: { perMinute: 60_000, perDay: 86_400_000 },
+  // 1,000 a second, which is the limit of a day as well (§1.1).
+  rate: { perMinute: 60_000 },
   // The sooner the better: within five minutes TikTok merges our copy with the pixel's (§1.8).
   lingerMs: 0,
   dedupes: { windowHours: 48 },

@@ -251,6 +251,10 @@ test('takes the click id of the address before the cookie, byte for byte, and no
   t.equal(bad.payload.user.ttclid, 'E.C.P.of-the-Cookie')
   t.same(coded(bad), ['click_ids.ttclid malformed'])
   t.equal(mapped({}).payload.user.ttp, undefined, 'none is invented')
+  const later = { ...stage, landing, cookies }
+  t.equal(mapped(later, {}, 'QualifiedLead').payload.user.ttclid, undefined, 'the cookie of an earlier visit is old')
+  t.equal(mapped({ ...later, ...click('E.C.P.Of-the_Click') }, {}, 'QualifiedLead').payload.user.ttclid,
+    'E.C.P.Of-the_Click')
   t.end()
 })
 

@@ -6,7 +6,7 @@ import { readPublicIp } from '../../person/public_ip.ts'
 import { normalize } from './normalize.ts'
 import type { TikTokUser } from './payload.ts'
 import type { TikTokSettings } from './settings.ts'
-import type { EventSource } from './source.ts'
+import { isOffPage, type EventSource } from './source.ts'
 
 /** A value and where it stood in the event; `isHash` when the sender says that it is hashed already. */
 interface Given { value: string | undefined, path: string, isHash?: boolean }
@@ -55,10 +55,12 @@ type Browser = Pick<TikTokUser, 'ttclid' | 'ttp' | 'ip' | 'user_agent' | 'locale
 function browserOf (event: OutgoingEvent, warnings: MapWarning[]): Browser {
   const { client = {}, cookies = {}, click_ids: clickIds = {} } = event
   const userAgent = client.user_agent?.trim()
+  // The newest click is the one in an address; the cookie is a copy of it, or of an older one (§1.7). It does not say
+  // of when, so that a cookie of an earlier visit is not used: its click may be past its life.
+  const ofCookie = isOffPage(event) ? undefined : cookies.ttclid
   return {
-    // The newest click is the one in an address; the cookie is a copy of it, or of an older one (§1.7).
     ttclid: opaque(clickIds.ttclid?.value, 'click_ids.ttclid', warnings) ??
-      opaque(cookies.ttclid, 'cookies.ttclid', warnings),
+      opaque(ofCookie, 'cookies.ttclid', warnings),
     ttp: opaque(cookies._ttp, 'cookies._ttp', warnings),
     ip: ipOf(client.ip, warnings),
     user_agent: userAgent === undefined || userAgent.length < 2 ? undefined : userAgent,
