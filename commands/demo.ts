@@ -4,37 +4,17 @@ import { readProcessSettings, type ProcessSettings } from '../config/process_set
 import { deriveKeys } from '../config/keys.ts'
 import { openLog } from '../config/log.ts'
 import { readOrMakeSecrets } from '../config/secrets.ts'
-import { parseSettings, type Settings } from '../config/settings.ts'
 import type { DemoSite } from '../demo/site/demo_site.ts'
-import type { Journey as ShownJourney } from '../demo/site/journey.ts'
+import type { DemoNetwork, Journey as ShownJourney } from '../demo/site/journey.ts'
 import type { FakeNetworks } from '../demo/networks/fake_networks.ts'
 import { readJourneys, type Journey, type JourneyDeps } from '../dispatch/journey.ts'
-import { destinations } from '../dispatch/registry.ts'
+import type { Target } from '../dispatch/target.ts'
+import { demoSettings, fakeGoogleAds, makeDemoGoogle, metaPixelId, tags } from './demo_accounts.ts'
+import { reasons } from './explain_text.ts'
 import { refuse } from './prepare.ts'
 import { explainFailure, startRole, type Running } from './roles.ts'
 import { untilAskedToStop } from './serving.ts'
 import { siteRules } from './wiring.ts'
-
-const pixelId = '1234567890'
-
-/** The demo's settings: one site on this machine, one Meta account at the fake. No variable of yours is read. */
-function demoSettings (process: ProcessSettings, fakesUrl: string): Settings {
-  const text = `
-sites:
-  demo:
-    hosts: [localhost]
-    origins: ["http://localhost:${process.demoPort}"]
-    consent: opt_in
-    defaults: { country: DE, currency: EUR, lead_value: 50 }
-    thank_you: "http://localhost:${process.demoPort}/thanks"
-    redirect_hosts: ["localhost:${process.demoPort}"]
-    destinations:
-      meta: { pixel_id: "${pixelId}", access_token: a-token-of-the-demo, events: all, endpoint: "${fakesUrl}/meta" }
-`
-  const read = parseSettings('the demo\'s settings', text, {}, destinations)
-  if (!('settings' in read)) throw new Error('problems' in read ? read.problems.join('\n') : 'the demo has no settings')
-  return read.settings
-}
 
 /** Exit codes: 0 stopped when asked, 1 it could not start or stop cleanly, 2 wrong environment. */
 export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
@@ -52,7 +32,7 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
   if ('problems' in secrets) return refuse('demo', secrets.problems).exitCode
 
   const asked = untilAskedToStop(process)
-  process.stdout.write('DEMO  starting: its own database, gateway, worker, demo site and a fake Meta …\n')
+  process.stdout.write('DEMO  starting: its own database, gateway, worker, demo site and fake ad networks …\n')
   const started: { fakes?: FakeNetworks, running?: Running, site?: DemoSite } = {}
   const stop = async () => {
     await started.site?.close()
@@ -64,8 +44,9 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
     // Loaded here alone: demo/ is in no image.
     const { startFakeNetworks } = await import('../demo/networks/fake_networks.ts')
     const { startDemoSite } = await import('../demo/site/demo_site.ts')
-    started.fakes = await startFakeNetworks({ port: processSettings.fakesPort })
-    const settings = demoSettings(processSettings, started.fakes.url)
+    const google = makeDemoGoogle()
+    started.fakes = await startFakeNetworks({ port: processSettings.fakesPort, google_ads: fakeGoogleAds(google) })
+    const settings = demoSettings(processSettings, started.fakes.url, google)
     const keys = deriveKeys(secrets.secrets)
     // Warnings and errors only: the demo's output is for a person.
     const log = openLog('warn', 'demo')
@@ -78,8 +59,11 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
       port: processSettings.demoPort,
       gatewayUrl: `http://localhost:${processSettings.port}`,
       fakesUrl: started.fakes.url,
-      pixelId,
-      journey: async eventId => await shownJourney(deps, eventId)
+      pixelId: metaPixelId,
+      tags,
+      journey: async eventId => await shownJourney(deps, eventId),
+      networks: () => dispatch.targets.all.map(toNetwork),
+      setMode: (name, mode) => setMode(dispatch.targets.all, name, mode)
     })
     process.stdout.write(greeting(processSettings, started.site.url, started.fakes.url))
     await asked
@@ -97,20 +81,32 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
 function greeting (process: ProcessSettings, siteUrl: string, fakesUrl: string): string {
   const { port, adminPort, dataFolder } = process
   return `
-DEMO  Postern runs. Nothing leaves this machine; the ad network is a fake.
+DEMO  Postern runs. Nothing leaves this machine; the ad networks are fakes.
 
-  1. Open     ${siteUrl}/?fbclid=IwAR_demo_click_1   as if you had clicked an ad
-  2. Accept the banner and send the form: the page shows the lead's journey to Meta
+  1. Open     ${siteUrl}/?fbclid=IwAR_demo_click_1&gclid=demo_click_2   as if you had clicked an ad
+  2. Accept the banner and send the form: the page shows the lead's journey to Meta, Google, TikTok and GA4
   3. Or decline it: the lead is stored all the same, and nothing is sent
 
   demo site       ${siteUrl}      without scripts: ${siteUrl}/nojs   a shop: ${siteUrl}/shop
   gateway         http://localhost:${port}      script: /s.js, events: POST /v1/e, leads: POST /v1/leads
-  fake Meta       ${fakesUrl}      what it received: ${fakesUrl}/_received
+  fake networks   ${fakesUrl}      what they received: ${fakesUrl}/_received
   health, metrics http://localhost:${adminPort}      /livez /readyz /metrics
   data            ${dataFolder}
 
   Stop it with Ctrl-C. For your own site: README, "Settings".
 `
+}
+
+const toNetwork = ({ name, destination: { type, title }, mode }: Target): DemoNetwork => ({ name, type, title, mode })
+
+/**
+ * Switches a network of the running demo, which is one process and has one worker. In production the mode is a setting.
+ */
+function setMode (targets: readonly Target[], name: string, mode: string): boolean {
+  const target = targets.find(one => one.name === name)
+  if (target === undefined || (mode !== 'shadow' && mode !== 'live')) return false
+  target.mode = mode
+  return true
 }
 
 /** The journey of an event as the demo site shows it; null while nothing is stored. */
@@ -125,7 +121,11 @@ function toShown (journey: Journey): ShownJourney {
     arrivals: journey.arrivals.map(({ received_at: at, trust }) => ({ at, event_name: journey.event_name, trust })),
     consent: `sending to ad networks is ${adUserData} (${because.replaceAll('_', ' ')})`,
     deliveries: journey.destinations.map(({ name, state, reason, not_meant: notMeant, at }) => ({
-      destination: name, state: state ?? 'skipped', reason: reason ?? notMeant ?? undefined, at: at ?? undefined
+      destination: name,
+      state: state ?? 'skipped',
+      reason: reason ?? notMeant ?? undefined,
+      because: reason === null ? undefined : reasons[reason],
+      at: at ?? undefined
     })),
     attempts: journey.destinations.flatMap(({ name, attempts }) => attempts.map(attempt => ({
       destination: name,

@@ -3,7 +3,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import { frame, type Page, type SiteFacts } from './layout.ts'
+import { frame, type Page, type SiteFacts, type SiteTags } from './layout.ts'
 import { timelineOf, type DemoNetwork, type SeenCopy, type Timeline } from './journey.ts'
 import { journeyPage } from './journey_page.ts'
 import { notFoundPage, offerPage, orderOf, orderPage, plainPage, shopPage, thanksPage } from './pages.ts'
@@ -16,6 +16,8 @@ export interface DemoSiteOptions {
   fakesUrl: string
   /** The pixel id that the stand-in pixel reports to; the Meta destination of the demo must have the same. */
   pixelId?: string
+  /** The other networks' stand-in tags. */
+  tags?: SiteTags
   /** What the banner says. */
   consentText?: string
   /** Attributes of the Postern script tag, e.g. `{ 'data-page-view': 'off' }`. */
@@ -44,6 +46,7 @@ const files: Record<string, string> = {
   'style.css': 'text/css',
   'site.js': 'text/javascript',
   'tag.js': 'text/javascript',
+  'tags.js': 'text/javascript',
   'pixel.js': 'text/javascript',
   'journey.js': 'text/javascript',
   'icon.svg': 'image/svg+xml'
@@ -55,6 +58,7 @@ export async function startDemoSite (options: DemoSiteOptions): Promise<DemoSite
     gatewayUrl: options.gatewayUrl,
     fakesUrl: options.fakesUrl,
     pixelId: options.pixelId ?? '1234567890',
+    tags: options.tags,
     consentText: options.consentText ?? defaultConsentText,
     scriptAttributes: options.scriptAttributes ?? {}
   }
@@ -158,13 +162,21 @@ function addJourney (app: FastifyInstance, facts: SiteFacts, options: DemoSiteOp
   })
 }
 
-/** The copies of an event that the fake networks received; undefined when they do not answer. */
+/**
+ * The copies of an event that the fake networks received; undefined when they do not answer. Google's know a derived id
+ * (`purchase.1042`) by its transaction.
+ */
 async function seenBy (fakesUrl: string, eventId: string): Promise<SeenCopy[] | undefined> {
+  const transactionId = /^[a-z_]+\.(.+)$/.exec(eventId)?.[1]
+  const ids = transactionId === undefined ? [eventId] : [eventId, transactionId]
   try {
-    const address = `${fakesUrl}/_received?${new URLSearchParams({ event_id: eventId })}`
-    const response = await fetch(address, { signal: AbortSignal.timeout(2000) })
-    const lines = (await response.text()).split('\n').filter(line => line !== '')
-    return response.ok ? lines.map(line => JSON.parse(line) as SeenCopy) : undefined
+    const lists = await Promise.all(ids.map(async id => {
+      const address = `${fakesUrl}/_received?${new URLSearchParams({ event_id: id })}`
+      const response = await fetch(address, { signal: AbortSignal.timeout(2000) })
+      const lines = (await response.text()).split('\n').filter(line => line !== '')
+      return response.ok ? lines.map(line => JSON.parse(line) as SeenCopy) : undefined
+    }))
+    return lists.some(list => list === undefined) ? undefined : lists.flatMap(list => list ?? [])
   } catch (error) {
     // Away, slow, or not the fakes at all: the timeline says that they do not answer.
     if (error instanceof TypeError || error instanceof SyntaxError || error instanceof DOMException) return undefined

@@ -8,9 +8,20 @@ export interface SiteFacts {
   /** Origin of the fake networks. */
   fakesUrl: string
   pixelId: string
+  /** The other networks' tags; without them the page has Meta's pixel alone. */
+  tags?: SiteTags
   consentText: string
   /** Attributes of the Postern script tag, e.g. `data-page-view`. */
   scriptAttributes: Record<string, string>
+}
+
+/** Accounts that the stand-in tags report to. */
+export interface SiteTags {
+  tiktokPixel: string
+  googleCustomer: string
+  /** The conversion action of each event. */
+  googleActions: { generate_lead: string, purchase: string }
+  measurementId: string
 }
 
 export interface Page {
@@ -60,10 +71,16 @@ ${scripts ? banner(facts.consentText) : undefined}
 }
 
 /** First the page's own script with the queue stubs, then what an agency pastes in: tag manager, Postern, pixel. */
-function scriptTags ({ gatewayUrl, fakesUrl, pixelId, scriptAttributes }: SiteFacts): Html {
+function scriptTags ({ gatewayUrl, fakesUrl, pixelId, tags, scriptAttributes }: SiteFacts): Html {
   const attributes = Object.entries(scriptAttributes).map(([name, value]) => html` ${name}="${value}"`)
-  return html`<script src="/site.js" data-pixel-id="${pixelId}"></script>
-<script src="/tag.js"></script>
+  const others = tags === undefined
+    ? undefined
+    : html`<script src="/tags.js" data-endpoint="${fakesUrl}" data-tiktok-pixel="${tags.tiktokPixel}"
+ data-google-customer="${tags.googleCustomer}" data-measurement-id="${tags.measurementId}"></script>
+`
+  const { generate_lead: leadAction = '', purchase: purchaseAction = '' } = tags?.googleActions ?? {}
+  return html`${others}<script src="/site.js" data-pixel-id="${pixelId}"></script>
+<script src="/tag.js" data-lead-action="${leadAction}" data-purchase-action="${purchaseAction}"></script>
 <script async src="${gatewayUrl}/s.js"${attributes}></script>
 <script async src="/pixel.js" data-endpoint="${fakesUrl}/meta/tr"></script>`
 }

@@ -23,6 +23,7 @@
       ad_storage: choice, ad_user_data: choice, ad_personalization: choice, analytics_storage: choice
     })
     fbq('consent', choice === 'granted' ? 'grant' : 'revoke')
+    if (window.gtag) window.gtag('consent', 'update', { ad_storage: choice })
   }
 
   /** The choice of an earlier page; null where there is none or the browser keeps nothing. */
