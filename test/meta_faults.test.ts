@@ -27,7 +27,7 @@ const faults: Fault[] = [
   fault('the time of arrival for the time of the event', `${meta}/map.ts`,
     ['return Math.floor(event.occurred_at_ms / 1000)', 'return Math.floor(event.received_at_ms / 1000)']),
   fault('nothing is hashed', 'person/hashing.ts', ['sha256: sha256Hex(reading.text)', 'sha256: reading.text']),
-  fault('base64 for hex', 'person/hashing.ts', ['.digest(\'hex\')', '.digest(\'base64\')']),
+  fault('base64 for hex', 'person/hashing.ts', ['hash(\'sha256\', text)', 'hash(\'sha256\', text, \'base64\')']),
   fault('hashed twice', 'person/hashing.ts',
     ['normalized: null, sha256: given,', 'normalized: null, sha256: sha256Hex(given),']),
   fault('a given hash in upper case', 'person/hashing.ts', ['?.[1]?.toLowerCase() ?? null', '?.[1] ?? null']),
