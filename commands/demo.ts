@@ -97,7 +97,10 @@ DEMO  Postern runs. Nothing leaves this machine; the ad networks are fakes.
 `
 }
 
-const toNetwork = ({ name, destination: { type, title }, mode }: Target): DemoNetwork => ({ name, type, title, mode })
+/** Titles name the API, too; whoever looks at the demo thinks of the network. */
+function toNetwork ({ name, destination: { type, title }, mode }: Target): DemoNetwork {
+  return { name, type, title: title.replace(/ \(.*\)| Conversions API| Events API/g, ''), mode }
+}
 
 /**
  * Switches a network of the running demo, which is one process and has one worker. In production the mode is a setting.

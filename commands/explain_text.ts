@@ -11,7 +11,9 @@ const because: Record<EffectiveConsent['because'], string> = {
 }
 
 /** The words for a reason of any state. */
-export const reasons: Record<string, string> = { ...waitingReasons, ...heldReasons, ...skippedReasons, ...rejectedReasons }
+export const reasons: Record<string, string> = {
+  ...waitingReasons, ...heldReasons, ...skippedReasons, ...rejectedReasons
+}
 
 /** The journey as lines of text without personal data. `now` is the time that "in 20 s" counts from. */
 export function explainText (journey: Journey, nowMs: number): string {

@@ -6,11 +6,9 @@
       return { name: 'generate_lead', fbq: 'Lead', ttq: 'Lead', label: leadAction, params: {} }
     },
     'postern.purchase': function ({ ecommerce = {} }) {
-      const { transaction_id, value, currency } = ecommerce
-      return {
-        name: 'purchase', fbq: 'Purchase', ttq: 'Purchase', label: purchaseAction, id: transaction_id,
-        params: { value, currency }
-      }
+      const { transaction_id: id, value, currency } = ecommerce
+      const params = { value, currency }
+      return { name: 'purchase', fbq: 'Purchase', ttq: 'Purchase', label: purchaseAction, id, params }
     }
   }
   // As in a tag manager, what was pushed earlier can be read later.

@@ -11,7 +11,8 @@
 
   /** The cookie's value; made and kept for `days` where there is none. */
   function keepCookie (name, days, make) {
-    if (!readCookie(name)) document.cookie = name + '=' + make() + '; path=/; max-age=' + days * 86400 + '; SameSite=Lax'
+    const life = '; path=/; max-age=' + days * 86400 + '; SameSite=Lax'
+    if (!readCookie(name)) document.cookie = name + '=' + make() + life
     return readCookie(name)
   }
 
@@ -53,7 +54,11 @@
     const client = keepCookie('_ga', 390, () => ['GA1', 1, random(), seconds()].join('.'))
     const session = keepCookie('_ga_' + measurementId.slice(2), 390, () => 'GS2.1.s' + seconds() + '$o1$g1')
     const fields = new URLSearchParams({
-      v: 2, tid: measurementId, cid: client.split('.').slice(-2).join('.'), en: name, dl: window.location.href,
+      v: 2,
+      tid: measurementId,
+      cid: client.split('.').slice(-2).join('.'),
+      en: name,
+      dl: window.location.href,
       sid: session.slice(7).split('$')[0]
     })
     Object.entries(params).forEach(function ([key, value]) {
