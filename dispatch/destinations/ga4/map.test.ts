@@ -398,7 +398,7 @@ test('describes the device in parts, or by its user agent where nobody has read 
   const unread = mapped({ client, language: 'de' }).payload
   t.same([unread.user_agent, unread.device], ['Mozilla/5.0 (iPhone)', undefined])
   t.same(mapped({ language: 'de' }).payload.device, { language: 'de' })
-  t.same(mapped({ device: { os: 'Mac OS', browser: 'Chrome', type: 'desktop' } }).payload.device,
+  t.same(mapped({ device: { os: 'Mac OS', browser: 'Chrome', type: 'desktop', model: 'Macintosh' } }).payload.device,
     { category: 'desktop', operating_system: 'MacOS', browser: 'Chrome' })
   t.same(mapped({ device: { os: 'Tizen', type: 'smarttv' } }).payload.device,
     { category: 'smart TV', operating_system: 'Tizen' })

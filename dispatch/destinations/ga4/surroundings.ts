@@ -45,7 +45,8 @@ export function deviceOf (event: OutgoingEvent, warnings: MapWarning[]): Pick<Ga
     screen_resolution: fitting(event.screen_resolution, /^\d{1,5}x\d{1,5}$/, 'screen_resolution', warnings),
     operating_system: known?.os?.replace(/^mac ?os$/i, 'MacOS'),
     operating_system_version: known?.os_version,
-    model: known?.model,
+    // What a desktop calls itself is no model: GA4's tag sends none.
+    model: known?.type === 'desktop' ? undefined : known?.model,
     browser: known?.browser?.replace(/^Mobile (?=\w)/, ''),
     browser_version: known?.browser_version
   }
