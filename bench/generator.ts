@@ -12,7 +12,8 @@ export interface Load {
   connections: number
   /** Requests a second; open loop only. */
   rate?: number
-  seconds: number
+  /** How many requests; a round of so many costs the same however slow the machine is today. */
+  count: number
   /** Four characters that tell the ids of this run from those of others. */
   run: string
   /** Also tell when each event was acknowledged. */
@@ -103,12 +104,10 @@ function openRun (load: Load) {
 type Run = ReturnType<typeof openRun>
 
 async function runClosed (load: Load, run: Run): Promise<void> {
-  const endMs = nowMs() + load.seconds * 1000
   await Promise.all(Array.from({ length: load.connections }, async () => await new Promise<void>(resolve => {
     const connection = connect(load.port)
     const next = () => {
-      const dueMs = nowMs()
-      if (dueMs < endMs) return run.send(connection, dueMs, next)
+      if (run.counts.sent < load.count) return run.send(connection, nowMs(), next)
       connection.close()
       resolve()
     }
@@ -121,7 +120,6 @@ async function runOpen (load: Load, run: Run): Promise<void> {
   let open = free.length
   const everyMs = 1000 / (load.rate ?? 1)
   const startMs = nowMs() + 20
-  const total = Math.round(load.seconds * (load.rate ?? 1))
   await new Promise<void>(resolve => {
     let finished = 0
     const due: number[] = []
@@ -129,7 +127,7 @@ async function runOpen (load: Load, run: Run): Promise<void> {
       const next = due.shift()
       if (next === undefined) free.push(connection)
       else run.send(connection, next, () => { release(connection) })
-      if (++finished === total) resolve()
+      if (++finished === load.count) resolve()
     }
     const start = (dueMs: number) => {
       const connection = free.pop() ?? (open < mostConnections ? (open++, connect(load.port)) : undefined)
@@ -139,8 +137,8 @@ async function runOpen (load: Load, run: Run): Promise<void> {
     let started = 0
     const tick = () => {
       const passedMs = nowMs() - startMs
-      for (; started < total && started * everyMs <= passedMs; started++) start(startMs + started * everyMs)
-      if (started < total) setTimeout(tick, 1)
+      for (; started < load.count && started * everyMs <= passedMs; started++) start(startMs + started * everyMs)
+      if (started < load.count) setTimeout(tick, 1)
     }
     tick()
   })

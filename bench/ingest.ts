@@ -6,7 +6,7 @@ import { startNode, type Child } from './processes.ts'
 import type { Mix } from './traffic.ts'
 import { otherCore, serverCore, startRole, type Database, type World } from './world.ts'
 
-export interface IngestOptions { rounds: number, seconds: number, warmSeconds: number, nodeOptions?: readonly string[] }
+export interface IngestOptions { rounds: number, requests: number, nodeOptions?: readonly string[] }
 
 const connections = 64
 
@@ -22,19 +22,19 @@ export async function measureIngest (world: World, options: IngestOptions): Prom
   const gateway = await startRole({ role: 'gateway', database, world, core: serverCore, nodeOptions: options.nodeOptions })
   const bare = await startBare('bare', other)
   const insert = await startBare('insert', other)
-  const load = (port: number, mix: Mix, seconds: number): Omit<Load, 'run'> =>
-    ({ port, path: mix === 'leads' ? '/v1/leads' : '/v1/e', mix, loop: 'closed', connections, seconds })
+  const load = (port: number, mix: Mix, count: number): Omit<Load, 'run'> =>
+    ({ port, path: mix === 'leads' ? '/v1/leads' : '/v1/e', mix, loop: 'closed', connections, count })
 
   const rounds: { bare: Measured, gateway: Measured, insert: Measured, leads: Measured }[] = []
   let events = 0
   for (let round = -1; round < options.rounds; round++) {
     // The first round warms up: compilers, caches, connections, the first checkpoint.
-    const seconds = round < 0 ? options.warmSeconds : options.seconds
+    const count = options.requests
     const measured = {
-      bare: await measure(bare, world, load(bare.port, 'mixed', seconds)),
-      gateway: await measure(gateway, world, load(gateway.port, 'mixed', seconds)),
-      insert: await measure(insert, world, load(insert.port, 'mixed', seconds)),
-      leads: await measure(gateway, world, load(gateway.port, 'leads', seconds))
+      bare: await measure(bare, world, load(bare.port, 'mixed', count)),
+      gateway: await measure(gateway, world, load(gateway.port, 'mixed', count)),
+      insert: await measure(insert, world, load(insert.port, 'mixed', count)),
+      leads: await measure(gateway, world, load(gateway.port, 'leads', Math.ceil(count / 5)))
     }
     events += measured.gateway.load.accepted
     if (round >= 0) rounds.push(measured)

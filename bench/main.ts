@@ -6,7 +6,7 @@ import { openWorld } from './world.ts'
 const figures: Figure[] = []
 const world = await openWorld()
 try {
-  figures.push(...await measureIngest(world, { rounds: Number(process.env.ROUNDS ?? 3), seconds: Number(process.env.SECS ?? 5), warmSeconds: 3, nodeOptions: process.env.PROF ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof', '--cpu-prof-interval=200'] : [] }))
+  figures.push(...await measureIngest(world, { rounds: Number(process.env.ROUNDS ?? 3), requests: Number(process.env.REQ ?? 15000), nodeOptions: process.env.PROF ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof', '--cpu-prof-interval=200'] : [] }))
   console.log(toTable(figures))
 } finally {
   await stopAll()

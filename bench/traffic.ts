@@ -76,8 +76,14 @@ function makeEvent (dice: Dice, mix: Mix): object {
     }
   }
   return {
-    event_name: 'purchase', transaction_id: idMark, value: 99.98, currency: 'EUR', tax: 15.96, shipping: 4.9,
-    items: items(dice), user_data: makePerson(dice)
+    event_name: 'purchase',
+    transaction_id: idMark,
+    value: 99.98,
+    currency: 'EUR',
+    tax: 15.96,
+    shipping: 4.9,
+    items: items(dice),
+    user_data: makePerson(dice)
   }
 }
 
@@ -99,8 +105,12 @@ function makeVisit (dice: Dice, nowMs: number): Visit {
   if (clickId !== undefined) cookies._fbc = `fb.1.${seconds}456.${clickId}`
   if (dice(5) > 0) {
     const facts = {
-      cookieName: '_pstn', jar: new Map(), scope: { domain: 'example.com', boundTo: 'example.com', secure: true }, nowMs,
-      consentDays: 180, grantedAtMs: seconds * 1000
+      cookieName: '_pstn',
+      jar: new Map(),
+      scope: { domain: 'example.com', boundTo: 'example.com', secure: true },
+      nowMs,
+      consentDays: 180,
+      grantedAtMs: seconds * 1000
     }
     const line = visitorCookie(`v${letters(dice, 22)}`, facts, keys)
     cookies._pstn = line.slice('_pstn='.length, line.indexOf(';'))
@@ -133,8 +143,13 @@ function makeBody (dice: Dice, mix: Mix, visit: Visit): string {
 function makeForm (dice: Dice, visit: Visit): string {
   const person = makePerson(dice) as { email: string, phone_number: string }
   return new URLSearchParams({
-    postern_event_id: idMark, postern_page: visit.page, postern_consent: 'granted', 'your-name': 'Anna Müller',
-    'your-email': person.email, 'your-phone': person.phone_number, message: 'Bitte rufen Sie mich an. '.repeat(6)
+    postern_event_id: idMark,
+    postern_page: visit.page,
+    postern_consent: 'granted',
+    'your-name': 'Anna Müller',
+    'your-email': person.email,
+    'your-phone': person.phone_number,
+    message: 'Bitte rufen Sie mich an. '.repeat(6)
   }).toString().replace(/%40{16}|(%40){16}/, idMark)
 }
 
@@ -171,8 +186,8 @@ export function makeTemplates (mix: Mix, count: number, path: string, nowMs: num
 export function fill (template: Template, id: string, nowMs: number): Buffer {
   const bytes = Buffer.allocUnsafe(template.bytes.length)
   template.bytes.copy(bytes)
-  for (const at of template.idsAt) bytes.latin1Write(id, at)
+  for (const at of template.idsAt) bytes.write(id, at, 'latin1')
   const time = String(nowMs)
-  for (const at of template.timesAt) bytes.latin1Write(time, at)
+  for (const at of template.timesAt) bytes.write(time, at, 'latin1')
   return bytes
 }

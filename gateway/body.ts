@@ -1,4 +1,5 @@
 // The bytes of a request → what was posted: a JSON value, or a form's entries. Bounded before anything is parsed.
+import { remember } from './bounded.ts'
 
 /** A form's entries in their order. Of a file only its name, type and size are kept. */
 export type FormEntry = [name: string, value: string | { name: string, type: string, size: number }]
@@ -18,6 +19,7 @@ const unreadable = (message: string): BodyResult => ({ error: { code: 'malformed
  * holds up every other request (reliability-and-security.md T10).
  */
 function isTooDeep (bytes: Buffer): boolean {
+  if (!hasManyBrackets(bytes)) return false
   let depth = 0
   let isInString = false
   for (let at = 0; at < bytes.length; at++) {
@@ -36,10 +38,22 @@ function isTooDeep (bytes: Buffer): boolean {
   return false
 }
 
+/** Whether there are enough brackets for such a depth: the usual event has a dozen, and is not looked at closely. */
+function hasManyBrackets (bytes: Buffer): boolean {
+  let left = deepestJson
+  for (const bracket of [0x7B, 0x5B]) {
+    for (let at = bytes.indexOf(bracket); at >= 0; at = bytes.indexOf(bracket, at + 1)) if (left-- === 0) return true
+  }
+  return false
+}
+
+const utf8 = new TextDecoder('utf-8')
+
 function decode (bytes: Buffer, charset: string | undefined): string | undefined {
+  if (charset === undefined || charset.toLowerCase() === 'utf-8') return utf8.decode(bytes)
   try {
     // Bytes that are no text of this charset become U+FFFD.
-    return new TextDecoder(charset ?? 'utf-8').decode(bytes)
+    return new TextDecoder(charset).decode(bytes)
   } catch (error) {
     if (error instanceof RangeError) return undefined
     throw error
@@ -100,15 +114,19 @@ async function readMultipart (bytes: Buffer, contentType: string): Promise<BodyR
   }
 }
 
+const readContentType = remember(200, (contentType): { kind: string, charset: string | undefined } => {
+  const [type = '', ...parameters] = contentType.split(';').map(part => part.trim())
+  const charset = parameters.map(part => /^charset="?([\w-]{1,40})"?$/i.exec(part)?.[1]).find(found => found)
+  return { kind: type.toLowerCase(), charset }
+})
+
 /**
  * Reads a body by its content type. Events come as JSON, in text/plain too (a simple request needs no preflight); leads
  * also as forms. No content type counts as text/plain.
  */
 export async function readBody (bytes: Buffer, contentType: string | undefined, accepts: 'json' | 'json_or_form'):
 Promise<BodyResult> {
-  const [type = '', ...parameters] = (contentType ?? '').split(';').map(part => part.trim())
-  const charset = parameters.map(part => /^charset="?([\w-]{1,40})"?$/i.exec(part)?.[1]).find(found => found)
-  const kind = type.toLowerCase()
+  const { kind, charset } = readContentType((contentType ?? '').slice(0, 300))
   const isForm = accepts === 'json_or_form'
   if (bytes.length === 0) return unreadable('the body is empty')
   if (kind === '' || kind === 'text/plain' || jsonTypes.test(kind)) {

@@ -1,17 +1,22 @@
 // A small memory that forgets what was not asked for the longest: results that are computed once per distinct value.
 
-/** Remembers up to `most` results of `compute` by key. */
+/**
+ * Remembers up to `most` results of `compute` by key, in two halves: what is asked for moves into the newer one, and
+ * when that is full, the older one is forgotten as a whole. A hit in the newer half, the usual case, changes nothing.
+ */
 export function remember<T> (most: number, compute: (key: string) => T): (key: string) => T {
-  const known = new Map<string, T>()
+  const half = Math.max(1, Math.floor(most / 2))
+  let newer = new Map<string, T>()
+  let older = new Map<string, T>()
   return key => {
-    const found = known.get(key)
-    const value = found === undefined ? compute(key) : found
-    if (found !== undefined) known.delete(key)
-    known.set(key, value)
-    if (known.size > most) {
-      const oldest = known.keys().next()
-      if (oldest.done !== true) known.delete(oldest.value)
+    const found = newer.get(key)
+    if (found !== undefined) return found
+    const value = older.get(key) ?? compute(key)
+    if (newer.size >= half) {
+      older = newer
+      newer = new Map()
     }
+    newer.set(key, value)
     return value
   }
 }

@@ -1,24 +1,22 @@
 // Click ids: found in addresses and cookies, byte for byte, each with the time it was first seen; and taken out again.
 import type { ClickId, EventData } from '../schema/event.ts'
 import { clickIdKind, isClickId, parseFbValue } from '../schema/identity.ts'
-import { registrableDomain } from './site.ts'
+import { readPageAddress } from './address.ts'
 
-/** The pairs of an address's query, undecoded. */
-function queryPairs (address: string): [name: string, value: string][] {
+/** Adds the ids in an address's query, undecoded; the first of a kind counts, before what is in `ids` already. */
+function addIdsOfAddress (ids: Record<string, ClickId>, address: string | undefined, seenAtMs: number): void {
+  if (address === undefined || !address.includes('?')) return
   const query = /^[^?#]*\?([^#]*)/.exec(address)?.[1] ?? ''
-  return query.split('&').map(pair => {
+  const found = new Set<string>()
+  for (const pair of query.split('&')) {
     const at = pair.indexOf('=')
-    return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)]
-  })
-}
-
-function idsOfAddress (address: string | undefined, seenAtMs: number): Record<string, ClickId> {
-  const ids: Record<string, ClickId> = {}
-  for (const [name, value] of queryPairs(address ?? '')) {
-    const kind = clickIdKind(name)
-    if (kind !== undefined && isClickId(value)) ids[kind.param] ??= { value, seen_at_ms: seenAtMs }
+    const kind = at < 0 ? undefined : clickIdKind(pair.slice(0, at))
+    if (kind === undefined || found.has(kind.param)) continue
+    const value = pair.slice(at + 1)
+    if (!isClickId(value)) continue
+    found.add(kind.param)
+    ids[kind.param] = { value, seen_at_ms: seenAtMs }
   }
-  return ids
 }
 
 /** How the networks' cookies hold a click id (google.md §5, other-networks.md §10). `at`: where the seconds stand. */
@@ -37,16 +35,28 @@ const cookieForms: { cookie: RegExp, param: string, form: RegExp }[] = [
   { cookie: /^_uetmsclkid$/, param: 'msclkid', form: /^(?:_uet)?(?<id>.+)$/ }
 ]
 
+const formsByName = new Map<string, typeof cookieForms>()
+
+/** Cookies that we keep have few names, but those of Analytics are made by the site. */
+function formsOfCookie (name: string): typeof cookieForms {
+  const known = formsByName.get(name)
+  if (known !== undefined) return known
+  const forms = cookieForms.filter(({ cookie }) => cookie.test(name))
+  if (formsByName.size < 1000) formsByName.set(name, forms)
+  return forms
+}
+
 function idsOfCookies (cookies: Record<string, string>, seenAtMs: number): Record<string, ClickId> {
   const ids: Record<string, ClickId> = {}
   const add = (param: string, value: string | undefined, atMs: number) => {
     if (value !== undefined && isClickId(value)) ids[param] ??= { value, seen_at_ms: Math.min(atMs, seenAtMs) }
   }
-  for (const [name, value] of Object.entries(cookies)) {
+  for (const name in cookies) {
+    const value = cookies[name] ?? ''
     const fbc = name === '_fbc' ? parseFbValue(value) : null
     if (fbc !== null) add('fbclid', fbc.payload, fbc.createdAtMs)
-    for (const { cookie, param, form } of cookieForms) {
-      const found = cookie.test(name) ? form.exec(value)?.groups : undefined
+    for (const { param, form } of formsOfCookie(name)) {
+      const found = form.exec(value)?.groups
       if (found !== undefined) add(param, found.id, found.at === undefined ? seenAtMs : Number(found.at) * 1000)
     }
   }
@@ -55,9 +65,10 @@ function idsOfCookies (cookies: Record<string, string>, seenAtMs: number): Recor
 
 /** Whether two addresses belong to one site, so that the click ids of one may be the other's. */
 function isSameSite (one: string | undefined, other: string | undefined): boolean {
-  const [a, b] = [one, other].map(address => URL.parse(address ?? '')?.host)
-  if (a === undefined || b === undefined) return false
-  return a === b || (registrableDomain(a) !== undefined && registrableDomain(a) === registrableDomain(b))
+  const a = readPageAddress(one)
+  const b = readPageAddress(other)
+  if (a === null || b === null) return false
+  return a.host === b.host || (a.domain !== undefined && a.domain === b.domain)
 }
 
 /**
@@ -66,16 +77,17 @@ function isSameSite (one: string | undefined, other: string | undefined): boolea
  */
 export function collectClickIds (data: EventData, seenAtMs: number): Record<string, ClickId> | undefined {
   const ofCookies = idsOfCookies(data.cookies ?? {}, seenAtMs)
-  const ofReferrer = isSameSite(data.page_location, data.page_referrer)
-    ? idsOfAddress(data.page_referrer,
-      seenAtMs)
-    : {}
-  const ids = { ...ofCookies, ...ofReferrer, ...data.click_ids, ...idsOfAddress(data.page_location, seenAtMs) }
-  for (const [param, id] of Object.entries(ids)) {
+  const ids = { ...ofCookies }
+  if (isSameSite(data.page_location, data.page_referrer)) addIdsOfAddress(ids, data.page_referrer, seenAtMs)
+  Object.assign(ids, data.click_ids)
+  addIdsOfAddress(ids, data.page_location, seenAtMs)
+  let isEmpty = true
+  for (const param in ids) {
+    isEmpty = false
     const known = ofCookies[param]
-    if (known !== undefined && known.value === id.value) ids[param] = known
+    if (known !== undefined && known.value === ids[param]?.value) ids[param] = known
   }
-  return Object.keys(ids).length === 0 ? undefined : ids
+  return isEmpty ? undefined : ids
 }
 
 /** Parameters that carry click ids beside their own: Google's cross-domain linker. */

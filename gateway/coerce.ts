@@ -1,4 +1,5 @@
 // Turns what senders write (amounts with symbols, numbers as text, yes in several languages) into values, or drops it.
+import { readPageAddress } from './address.ts'
 
 /** A value that was understood; or why it was not; or null when nothing was said (absent, null, an empty string). */
 export type Coerced<T> = { value: T, warning?: string } | { refused: string } | null
@@ -12,8 +13,12 @@ const controls = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]/g
 
 /** Well-formed text without control characters, trimmed. Lone surrogates become U+FFFD. */
 export function cleanText (text: string): string {
-  return text.toWellFormed().replace(controls, '').trim()
+  return odd.test(text) ? text.toWellFormed().replace(controls, '').trim() : text.trim()
 }
+
+/** Whether there may be anything to clean: a control character or half of a pair. */
+// eslint-disable-next-line no-control-regex
+const odd = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F\uD800-\uDFFF]/
 
 /** Text of at most `longest` UTF-16 units; longer text is cut, never through a character. */
 export function readText (given: unknown, longest = longestText): Coerced<string> {
@@ -132,6 +137,5 @@ export function readBoolean (given: unknown): Coerced<boolean> {
 export function readAddress (given: unknown): Coerced<string> {
   const text = readText(given)
   if (text === null || 'refused' in text) return text
-  const parsed = URL.parse(text.value)
-  return parsed !== null && /^https?:$/.test(parsed.protocol) ? text : { refused: 'not_an_address' }
+  return readPageAddress(text.value)?.isWeb === true ? text : { refused: 'not_an_address' }
 }

@@ -9,14 +9,21 @@ const mostCookies = 200
 /** Reads a Cookie header. Values are not decoded: click ids must survive byte for byte. */
 export function readJar (header: string | undefined): Jar {
   const jar = new Map<string, string[]>()
-  for (const pair of (header ?? '').split(';').slice(0, mostCookies)) {
+  if (header === undefined) return jar
+  for (const pair of header.split(';').slice(0, mostCookies)) {
     const at = pair.indexOf('=')
     if (at < 1) continue
     const name = pair.slice(0, at).trim()
-    const value = pair.slice(at + 1).trim().replace(/^"(.*)"$/, '$1')
-    jar.set(name, [...jar.get(name) ?? [], value])
+    const value = unquoted(pair.slice(at + 1).trim())
+    const values = jar.get(name)
+    if (values === undefined) jar.set(name, [value])
+    else values.push(value)
   }
   return jar
+}
+
+function unquoted (value: string): string {
+  return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
 }
 
 /** Where and how this request's cookies are set. */

@@ -1,6 +1,7 @@
 // What HTTP says before the body is read: whose origin, how far to trust it, what to tell browsers, whose browser.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Trust } from '../schema/event.ts'
+import { readPageAddress } from './address.ts'
 import { cookieScope, readJar } from './cookies.ts'
 import { readCountry } from './enrich.ts'
 import type { Incoming } from './receive.ts'
@@ -72,7 +73,7 @@ export function openDoor (request: FastifyRequest, site: Site, trust: Trust, pag
 Omit<Incoming, 'posts' | 'sentAt' | 'isOverLimit'> {
   // Pages with `Referrer-Policy: no-referrer` still name their origin with each post.
   const referrer = header(request, 'referer') ?? header(request, 'origin')
-  const isOfSite = referrer !== undefined && site.origin.has(URL.parse(referrer)?.origin ?? '')
+  const isOfSite = referrer !== undefined && site.origin.has(readPageAddress(referrer)?.origin ?? '')
   return {
     site,
     trust,

@@ -4,8 +4,8 @@ import { isbot } from 'isbot'
 import { UAParser } from 'ua-parser-js'
 import type { Static } from 'typebox'
 import type { Campaign, Device, EventData } from '../schema/event.ts'
+import { readPageAddress } from './address.ts'
 import { remember } from './bounded.ts'
-import { registrableDomain } from './site.ts'
 
 /** The headers that describe a browser, in lower case; only these are read. */
 export interface BrowserFacts {
@@ -40,7 +40,8 @@ const parseUserAgent = remember(rememberedUserAgents, (userAgent): { device: Dev
 
 /** A structured-header string (`"Windows"`) without its quotes; undefined when empty or odd. */
 function hint (value: string | undefined): string | undefined {
-  const found = /^"([\x20-\x7E]{1,60})"$/.exec(value ?? '')?.[1]
+  if (value === undefined) return undefined
+  const found = /^"([\x20-\x7E]{1,60})"$/.exec(value)?.[1]
   return found === undefined || found.trim() === '' ? undefined : found.replace(/[^\w .()-]/g, '')
 }
 
@@ -51,18 +52,17 @@ function fullVersion (list: string | undefined, browser: string | undefined): st
   return [...list.matchAll(/"([^"]{1,40})";v="([\d.]{1,40})"/g)].find(found => found[1] === brand)?.[2]
 }
 
-function describeDevice (facts: BrowserFacts): DeviceFacts | undefined {
-  if (facts.userAgent === undefined) return undefined
-  const { device } = parseUserAgent(facts.userAgent.slice(0, longestUserAgent))
-  const described: DeviceFacts = {
+function describeDevice ({ userAgent, hints }: BrowserFacts): DeviceFacts | undefined {
+  if (userAgent === undefined) return undefined
+  const { device } = parseUserAgent(userAgent.slice(0, longestUserAgent))
+  return {
     browser: device.browser,
-    browser_version: fullVersion(facts.hints.fullVersionList, device.browser) ?? device.browser_version,
-    os: hint(facts.hints.platform) ?? device.os,
-    os_version: hint(facts.hints.platformVersion) ?? device.os_version,
-    type: facts.hints.mobile === '?1' ? (device.type === 'tablet' ? 'tablet' : 'mobile') : device.type,
-    model: hint(facts.hints.model) ?? device.model
+    browser_version: fullVersion(hints.fullVersionList, device.browser) ?? device.browser_version,
+    os: hint(hints.platform) ?? device.os,
+    os_version: hint(hints.platformVersion) ?? device.os_version,
+    type: hints.mobile === '?1' ? (device.type === 'tablet' ? 'tablet' : 'mobile') : device.type,
+    model: hint(hints.model) ?? device.model
   }
-  return described
 }
 
 /** Why the visitor is no person, or undefined. A signed sender without a user agent says nothing about a browser. */
@@ -78,34 +78,36 @@ function findBot (facts: BrowserFacts, isSigned: boolean): string[] | undefined 
   return reasons.length === 0 ? undefined : reasons
 }
 
-const campaignParams = {
-  source: 'utm_source',
-  medium: 'utm_medium',
-  name: 'utm_campaign',
-  term: 'utm_term',
-  content: 'utm_content',
-  id: 'utm_id'
-} as const
+const campaignParams = [
+  ['source', 'utm_source'],
+  ['medium', 'utm_medium'],
+  ['name', 'utm_campaign'],
+  ['term', 'utm_term'],
+  ['content', 'utm_content'],
+  ['id', 'utm_id']
+] as const
 const longestCampaign = 200
 
 /** The campaign of a landing: its utm parameters, else the site that linked here. */
 export function readCampaign (pageLocation?: string, pageReferrer?: string): Static<typeof Campaign> | undefined {
-  const page = URL.parse(pageLocation ?? '')
-  const campaign: Static<typeof Campaign> = {}
-  for (const [field, param] of Object.entries(campaignParams)) {
-    const value = page?.searchParams.get(param)?.trim().slice(0, longestCampaign).toWellFormed()
-    if (value !== undefined && value !== '') campaign[field as keyof typeof campaignParams] = value.replaceAll('\0', '')
+  const page = readPageAddress(pageLocation)
+  if (page !== null && page.query.size > 0) {
+    const campaign: Static<typeof Campaign> = {}
+    for (const [field, param] of campaignParams) {
+      const value = page.query.get(param)?.trim().slice(0, longestCampaign).toWellFormed()
+      if (value !== undefined && value !== '') campaign[field] = value.replaceAll('\0', '')
+    }
+    if (Object.keys(campaign).length > 0) return campaign
   }
-  if (Object.keys(campaign).length > 0) return campaign
-  const referrer = URL.parse(pageReferrer ?? '')
+  const referrer = readPageAddress(pageReferrer)
   if (referrer === null || page === null || referrer.host === '' || referrer.host === page.host) return undefined
-  const domain = registrableDomain(referrer.host)
-  if (domain !== undefined && domain === registrableDomain(page.host)) return undefined
+  if (referrer.domain !== undefined && referrer.domain === page.domain) return undefined
   return { source: referrer.hostname.replace(/^www\./, ''), medium: 'referral' }
 }
 
 /** An IP address as one spelling: v4-mapped as v4, without a zone. Undefined for anything else. */
 export function plainIp (given: string | undefined): string | undefined {
+  if (given !== undefined && isIP(given) === 4) return given
   const text = (given ?? '').trim().replace(/^\[(.*)\]$/, '$1').replace(/%.*$/, '').toLowerCase()
   const mapped = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/.exec(text)?.[1]
   const hex = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(text)

@@ -2,9 +2,10 @@
 import type { EventData, UserData, Warning } from '../schema/event.ts'
 import { clickIdKind } from '../schema/identity.ts'
 import type { Body, FormEntry } from './body.ts'
+import { eventKeys } from './keys_of_body.ts'
 import { answerLimits, readParameters } from './params.ts'
 import { addToPerson, personKeyOfField, readPerson, safeName, type Warn } from './person.ts'
-import { eventKeys, readEvent, type Draft, type ReadContext, type ReadError } from './read.ts'
+import { readEvent, type Draft, type ReadContext, type ReadError } from './read.ts'
 
 export interface LeadDraft {
   draft: Draft

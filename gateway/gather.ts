@@ -3,6 +3,7 @@ import { effective, type Consent, type EffectiveConsent } from '../schema/consen
 import { parseConsentCookie, type ConsentChoice } from '../schema/consent_cookie.ts'
 import type { EventData } from '../schema/event.ts'
 import { knownCookie } from '../schema/identity.ts'
+import { remember } from './bounded.ts'
 import { collectClickIds } from './clicks.ts'
 import { plausibleStart } from './clock.ts'
 import type { BrowserFacts } from './enrich.ts'
@@ -19,13 +20,7 @@ export function gather (draft: Draft, incoming: Incoming, nowMs: number): EventD
   const isBrowser = incoming.trust !== 'signed'
   const data: EventData = { ...draft.data }
   if (isBrowser) {
-    const ofRequest = [...incoming.jar].flatMap(([name, values]) => {
-      const value = values.find(one => knownCookie(name, one) !== undefined)
-      return value === undefined ? [] : [[name, value] as const]
-    })
-    // The request's own cookies win: they are what the next request will carry, too.
-    const cookies = { ...data.cookies, ...Object.fromEntries(ofRequest) }
-    data.cookies = Object.keys(cookies).length === 0 ? undefined : cookies
+    data.cookies = addCookies(data.cookies, incoming.jar)
     data.page_location ??= incoming.referrer
     const consent: Partial<Consent> = { ...storedChoice(incoming, nowMs)?.consent, ...data.consent }
     data.consent = Object.keys(consent).length === 0 ? undefined : consent
@@ -35,10 +30,26 @@ export function gather (draft: Draft, incoming: Incoming, nowMs: number): EventD
   return data
 }
 
+/** The cookies of the body with those of the request, which win: they are what the next request will carry, too. */
+function addCookies (ofBody: EventData['cookies'], jar: Incoming['jar']): EventData['cookies'] {
+  let cookies = ofBody
+  for (const [name, values] of jar) {
+    const value = values.find(one => knownCookie(name, one) !== undefined)
+    if (value === undefined || cookies?.[name] === value) continue
+    cookies = { ...cookies, [name]: value }
+  }
+  return cookies
+}
+
+const parseChoice = remember(2000, parseConsentCookie)
+
 /** The choice in the consent cookie, while it holds. */
 export function storedChoice ({ jar, site }: Incoming, nowMs: number): ConsentChoice | undefined {
-  return (jar.get(site.cookies.consent) ?? []).map(parseConsentCookie)
-    .find(choice => choice !== null && choice.chosenAtSeconds * 1000 + site.consentDays * dayMs > nowMs) ?? undefined
+  for (const value of jar.get(site.cookies.consent) ?? []) {
+    const choice = value.length > 40 ? null : parseChoice(value)
+    if (choice !== null && choice.chosenAtSeconds * 1000 + site.consentDays * dayMs > nowMs) return choice
+  }
+  return undefined
 }
 
 /** The four keys after GPC and the site's rule. */

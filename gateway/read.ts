@@ -1,10 +1,10 @@
 // Any body a sender may post → a draft of the event, and a warning for each thing that could not be used. Pure.
 import { actionSources, type EventData, type UserData, type Warning } from '../schema/event.ts'
 import { canonicalEventName } from '../schema/event_names.ts'
-import { clickIdKind } from '../schema/identity.ts'
 import { derivedEventId } from '../schema/sealing.ts'
 import { judgeTime, readPageSeed, readTime, type PageSeed } from './clock.ts'
 import { readAddress, readAmount, readBoolean, readCurrency, readText, readTextLike, type Coerced } from './coerce.ts'
+import { bodyKeys, openBody, type BodyKey, type OpenBody } from './keys_of_body.ts'
 import { readItems, readParameters } from './params.ts'
 import { addToPerson, personKeyOfParameter, readPerson, safeName, type Warn } from './person.ts'
 import { readBrowserTags, readClickIds, readConsent, readCookies, readId, readName } from './said.ts'
@@ -35,9 +35,9 @@ export interface Draft {
 export interface ReadError { code: 'malformed_body' | 'invalid_event', message: string, path?: string }
 export type ReadResult = { draft: Draft, warnings: Warning[] } | { error: ReadError }
 
-type Field = 'page_location' | 'page_referrer' | 'page_title' | 'language' | 'screen_resolution' | 'value' |
+type Field = BodyKey & ('page_location' | 'page_referrer' | 'page_title' | 'language' | 'screen_resolution' | 'value' |
   'currency' | 'transaction_id' | 'tax' | 'shipping' | 'coupon' | 'search_term' | 'form_id' | 'form_name' |
-  'new_customer' | 'user_id' | 'action_source' | 'gpc'
+  'new_customer' | 'user_id' | 'action_source' | 'gpc')
 
 const text = (longest: number) => (given: unknown) => readText(given, longest)
 const actionSource = (given: unknown): Coerced<string> => {
@@ -46,53 +46,29 @@ const actionSource = (given: unknown): Coerced<string> => {
   return (actionSources as readonly string[]).includes(word.value) ? word : { refused: 'unknown_action_source' }
 }
 
-/** The keys with one value, the other names they are known under, and what reads them. */
-const fields: { field: Field, also?: string[], read: (given: unknown) => Coerced<string | number | boolean> }[] = [
-  { field: 'page_location', also: ['event_source_url', 'page_url', 'url'], read: readAddress },
-  { field: 'page_referrer', also: ['referrer', 'referrer_url'], read: readAddress },
-  { field: 'page_title', read: text(500) },
-  { field: 'language', read: readTextLike(/^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$/, 'not_a_language', 35) },
-  { field: 'screen_resolution', read: readTextLike(/^\d{1,5}x\d{1,5}$/, 'not_a_resolution', 11) },
-  { field: 'value', read: readAmount },
-  { field: 'currency', read: readCurrency },
-  { field: 'transaction_id', also: ['transactionId', 'order_id', 'orderId'], read: readId },
-  { field: 'tax', read: readAmount },
-  { field: 'shipping', read: readAmount },
-  { field: 'coupon', read: text(200) },
-  { field: 'search_term', also: ['search_string'], read: text(500) },
-  { field: 'form_id', read: text(200) },
-  { field: 'form_name', read: text(200) },
-  { field: 'new_customer', read: readBoolean },
-  { field: 'user_id', also: ['userId', 'external_id'], read: text(255) },
-  { field: 'action_source', read: actionSource },
-  { field: 'gpc', read: readBoolean }
+export const timeKeys = bodyKeys.event_time
+
+/** What reads the keys with one value. */
+const fields: [field: Field, read: (given: unknown) => Coerced<string | number | boolean>][] = [
+  ['page_location', readAddress],
+  ['page_referrer', readAddress],
+  ['page_title', text(500)],
+  ['language', readTextLike(/^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$/, 'not_a_language', 35)],
+  ['screen_resolution', readTextLike(/^\d{1,5}x\d{1,5}$/, 'not_a_resolution', 11)],
+  ['value', readAmount],
+  ['currency', readCurrency],
+  ['transaction_id', readId],
+  ['tax', readAmount],
+  ['shipping', readAmount],
+  ['coupon', text(200)],
+  ['search_term', text(500)],
+  ['form_id', text(200)],
+  ['form_name', text(200)],
+  ['new_customer', readBoolean],
+  ['user_id', text(255)],
+  ['action_source', actionSource],
+  ['gpc', readBoolean]
 ]
-
-const nameKeys = ['event_name', 'event', 'eventName']
-const idKeys = ['event_id', 'eventId', 'eventID']
-export const timeKeys = ['event_time', 'eventTime', 'timestamp', 'timestamp_micros']
-const mapKeys = ['user_data', 'items', 'click_ids', 'cookies', 'consent', 'browser_tags', 'params', 'page_seed',
-  'sent_at']
-const signedKeys = ['ip_override', 'user_agent', 'visitor_id']
-
-/** Every key that means something of its own in a body; any other is a parameter, or a lead's answer. */
-export const eventKeys: ReadonlySet<string> = new Set([...nameKeys, ...idKeys, ...timeKeys, ...mapKeys, ...signedKeys,
-  ...fields.flatMap(({ field, also }) => [field, ...also ?? []])])
-
-/** Looks keys up in a body and, behind it, in its `params`. */
-function openBody (body: object): (names: readonly string[]) => { name: string, value: unknown } | undefined {
-  const nested: unknown = Object.hasOwn(body, 'params') ? Reflect.get(body, 'params') : undefined
-  const places = [body, ...typeof nested === 'object' && nested !== null && !Array.isArray(nested) ? [nested] : []]
-  return names => {
-    for (const place of places) {
-      for (const name of names) {
-        const value: unknown = Object.hasOwn(place, name) ? Reflect.get(place, name) : undefined
-        if (value !== undefined && value !== null && value !== '') return { name, value }
-      }
-    }
-    return undefined
-  }
-}
 
 /** Reads one event (design.md, "The event is the GA4 event"). An error only when there is no usable event. */
 export function readEvent (body: unknown, context: ReadContext): ReadResult {
@@ -103,10 +79,12 @@ export function readEvent (body: unknown, context: ReadContext): ReadResult {
   const warn: Warn = (path, code, value) => {
     if (warnings.length < 50) warnings.push(value === undefined ? { path, code } : { path, code, value })
   }
-  const find = openBody(body)
+  const opened = openBody(body)
+  const { find } = opened
 
-  const named = find(nameKeys)
-  const givenName = named === undefined ? context.defaultName : readName(named.value) ?? context.defaultName
+  const named = find('event_name')
+  const ownName = named === undefined ? undefined : readName(named.value)
+  const givenName = ownName ?? context.defaultName
   if (givenName === undefined) {
     return {
       error: {
@@ -116,20 +94,19 @@ export function readEvent (body: unknown, context: ReadContext): ReadResult {
       }
     }
   }
-  if (named !== undefined && readName(named.value) === undefined) warn(named.name, 'unusable_name')
+  if (named !== undefined && ownName === undefined) warn(named.name, 'unusable_name')
   const eventName = canonicalEventName(givenName)
 
   const data = readFields(find, warn)
-  data.items = readItems(find(['items'])?.value, 'items', warn)
-  data.user_data = readPeople(body, find, warn)
-  const flatClicks = Object.fromEntries(Object.entries(body).filter(([name]) => clickIdKind(name) !== undefined))
+  data.items = readItems(find('items')?.value, 'items', warn)
+  data.user_data = readPeople(opened, warn)
   data.click_ids = readClickIds(
-    { ...flatClicks, ...asObject(find(['click_ids'])?.value, 'click_ids', warn) }, 'click_ids', context.receivedAtMs,
+    { ...opened.clickIds, ...asObject(find('click_ids')?.value, 'click_ids', warn) }, 'click_ids', context.receivedAtMs,
     warn)
-  data.cookies = readCookies(find(['cookies'])?.value, 'cookies', warn)
-  data.consent = readConsent(find(['consent'])?.value, 'consent', warn)
-  data.browser_tags = readBrowserTags(find(['browser_tags'])?.value, 'browser_tags', warn)
-  data.params = readRest(body, warn)
+  data.cookies = readCookies(find('cookies')?.value, 'cookies', warn)
+  data.consent = readConsent(find('consent')?.value, 'consent', warn)
+  data.browser_tags = readBrowserTags(find('browser_tags')?.value, 'browser_tags', warn)
+  data.params = readParameters(opened.parameters, '', warn)
 
   const draft: Draft = {
     eventName,
@@ -138,14 +115,14 @@ export function readEvent (body: unknown, context: ReadContext): ReadResult {
     data,
     visitor: readVisitor(find, context.isSigned, warn)
   }
-  const seed = readPageSeed(find(['page_seed'])?.value)
+  const seed = readPageSeed(find('page_seed')?.value)
   if (seed !== null && 'value' in seed) draft.pageSeed = seed.value
   if (seed !== null && 'refused' in seed) warn('page_seed', seed.refused)
   if (warnings.length > 0) data.warnings = warnings
   return { draft, warnings }
 }
 
-type Find = ReturnType<typeof openBody>
+type Find = OpenBody['find']
 
 function asObject (given: unknown, path: string, warn: Warn): object {
   if (given === undefined || (typeof given === 'object' && given !== null && !Array.isArray(given))) return given ?? {}
@@ -156,8 +133,8 @@ function asObject (given: unknown, path: string, warn: Warn): object {
 function readFields (find: Find, warn: Warn): EventData {
   const data: Record<string, string | number | boolean> = {}
   let currencyBesideValue: string | undefined
-  for (const { field, also, read } of fields) {
-    const found = find([field, ...also ?? []])
+  for (const [field, read] of fields) {
+    const found = find(field)
     if (found === undefined) continue
     const result = read(found.value)
     if (result === null) continue
@@ -177,28 +154,18 @@ function readFields (find: Find, warn: Warn): EventData {
 }
 
 /** `user_data`, and behind it flat keys that can mean nothing but a person. */
-function readPeople (body: object, find: Find, warn: Warn): UserData | undefined {
-  const person = readPerson(find(['user_data'])?.value, 'user_data', warn) ?? {}
-  for (const [name, value] of Object.entries(body)) {
-    const key = eventKeys.has(name) ? undefined : personKeyOfParameter(name)
+function readPeople ({ find, people }: OpenBody, warn: Warn): UserData | undefined {
+  const person = readPerson(find('user_data')?.value, 'user_data', warn) ?? {}
+  for (const [name, value] of people) {
+    const key = personKeyOfParameter(name)
     if (key !== undefined) addToPerson(person, key, value, safeName(name), warn)
   }
   return Object.keys(person).length === 0 ? undefined : person
 }
 
-/** What is no known key: parameters, those of `params` behind those of the body. */
-function readRest (body: object, warn: Warn): EventData['params'] {
-  const isRest = ([name]: [string, unknown]) =>
-    !eventKeys.has(name) && personKeyOfParameter(name) === undefined && clickIdKind(name) === undefined
-  const nested: unknown = Object.hasOwn(body, 'params') ? Reflect.get(body, 'params') : undefined
-  const inner = typeof nested === 'object' && nested !== null ? Object.entries(nested).filter(isRest) : []
-  const own = Object.entries(body).filter(isRest)
-  return readParameters(Object.fromEntries([...inner, ...own]), '', warn)
-}
-
 function decideId (eventName: string, transactionId: string | undefined, find: Find, context: ReadContext,
   warn: Warn): string {
-  const found = find(idKeys)
+  const found = find('event_id')
   const id = readId(found?.value)
   if (id !== null && 'value' in id) return id.value
   if (found !== undefined && id !== null) warn(found.name, id.refused)
@@ -208,7 +175,7 @@ function decideId (eventName: string, transactionId: string | undefined, find: F
 }
 
 function decideTime (find: Find, context: ReadContext, warn: Warn): number {
-  const found = find(timeKeys)
+  const found = find('event_time')
   const given = readTime(found?.value)
   if (found === undefined || given === null) return context.receivedAtMs
   const shown = typeof found.value === 'number' ||
@@ -219,7 +186,7 @@ function decideTime (find: Find, context: ReadContext, warn: Warn): number {
     warn(found.name, given.refused, shown)
     return context.receivedAtMs
   }
-  const sentAt = readTime(context.sentAt ?? find(['sent_at'])?.value)
+  const sentAt = readTime(context.sentAt ?? find('sent_at')?.value)
   const sentAtMs = sentAt !== null && 'value' in sentAt ? sentAt.value : undefined
   const judged = judgeTime(given.value, { receivedAtMs: context.receivedAtMs, isSigned: context.isSigned, sentAtMs })
   if (judged.warning !== undefined) warn(found.name, judged.warning, shown)
@@ -228,8 +195,8 @@ function decideTime (find: Find, context: ReadContext, warn: Warn): number {
 
 function readVisitor (find: Find, isSigned: boolean, warn: Warn): Draft['visitor'] {
   const visitor: Draft['visitor'] = {}
-  for (const key of signedKeys) {
-    const found = find([key])
+  for (const key of ['ip_override', 'user_agent', 'visitor_id'] as const) {
+    const found = find(key)
     if (found === undefined) continue
     const read = isSigned ? readText(found.value, 512) : { refused: 'only_from_signed_senders' }
     if (read === null) continue

@@ -40,11 +40,14 @@ function stripWithin (value: unknown): unknown {
  * text with a click id in it; without `analyticsIds` no analytics cookie; without `visitor` no visitor.
  */
 export function redact (data: EventData, storable: Storable): EventData {
-  const cookies = Object.entries(data.cookies ?? {}).filter(([name, value]) => {
+  let cookies: EventData['cookies']
+  for (const name in data.cookies) {
+    const value = data.cookies[name] ?? ''
     const purpose = knownCookie(name, value)?.purpose
-    return purpose === 'ads' ? storable.adIds : purpose === 'analytics' && storable.analyticsIds
-  })
-  const kept: EventData = { ...data, cookies: cookies.length === 0 ? undefined : Object.fromEntries(cookies) }
+    const isKept = purpose === 'ads' ? storable.adIds : purpose === 'analytics' && storable.analyticsIds
+    if (isKept) (cookies ??= {})[name] = value
+  }
+  const kept: EventData = { ...data, cookies }
   if (!storable.visitor) {
     kept.visitor_id = undefined
     kept.visitor_verified = undefined

@@ -19,6 +19,7 @@ function entriesOf (given: unknown, path: string, warn: Warn): [string, unknown]
 
 /** A word for yes or no. What somebody answered and we cannot read is never taken for a yes. */
 function readState (given: unknown, path: string, warn: Warn): ConsentState | undefined {
+  if (given === 'granted' || given === 'denied') return given
   const answer = readBoolean(given)
   if (answer === null) return undefined
   if ('value' in answer) return answer.value ? 'granted' : 'denied'

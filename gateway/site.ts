@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { getDomain } from 'tldts'
 import type { ConsentRule } from '../schema/consent.ts'
+import { remember } from './bounded.ts'
 
 export interface CookieNames { visitor: string, consent: string }
 
@@ -67,8 +68,10 @@ export function hostName (host: string): string {
  * for the whole site; undefined for IP addresses, `localhost` and public suffixes, whose cookies belong to the host.
  */
 export function registrableDomain (host: string): string | undefined {
-  return getDomain(hostName(host), { allowPrivateDomains: true }) ?? undefined
+  return domainOf(host) ?? undefined
 }
+
+const domainOf = remember(2000, host => getDomain(hostName(host), { allowPrivateDomains: true }))
 
 /** Whether a host is this machine: the only place where cookies go without Secure, over plain http. */
 export function isLoopback (host: string): boolean {

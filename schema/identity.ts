@@ -75,7 +75,20 @@ export const knownCookies: readonly KnownCookie[] = [
 
 /** The known cookie of this name; undefined if we keep no such cookie, or its value is malformed. */
 export function knownCookie (name: string, value: string): KnownCookie | undefined {
-  return knownCookies.find(cookie => cookie.name.test(name) && cookie.pattern.test(value))
+  for (const cookie of cookiesOfName(name)) if (cookie.pattern.test(value)) return cookie
+  return undefined
+}
+
+/** The rows for a name. Every request brings its site's cookies, always of the same names. */
+const rowsByName = new Map<string, readonly KnownCookie[]>()
+const mostNames = 2000
+
+function cookiesOfName (name: string): readonly KnownCookie[] {
+  const known = rowsByName.get(name)
+  if (known !== undefined) return known
+  const rows = knownCookies.filter(cookie => cookie.name.test(name))
+  if (name.length <= 100 && rowsByName.size < mostNames) rowsByName.set(name, rows)
+  return rows
 }
 
 // ---- Meta's _fbp and _fbc (meta.md §3.1) -------------------------------------------------------------------------

@@ -5,8 +5,10 @@ import type { Client, EventData } from './event.ts'
 /** The two plaintexts of a row in `events`: `sealed` and `sealed_client` (forgotten first). */
 export interface Plaintexts { data: string, client: string | null }
 
-export function toPlaintexts ({ client, ...data }: EventData): Plaintexts {
-  return { data: JSON.stringify(data), client: client === undefined ? null : JSON.stringify(client) }
+export function toPlaintexts (data: EventData): Plaintexts {
+  const { client } = data
+  if (client === undefined) return { data: JSON.stringify(data), client: null }
+  return { data: JSON.stringify({ ...data, client: undefined }), client: JSON.stringify(client) }
 }
 
 /** The inverse of toPlaintexts(). Rows are written by us alone, so a malformed one is a bug and throws. */
