@@ -5,8 +5,8 @@ import { readEmail } from '../../person/email.ts'
 import { cleanText, hashed, notAccepted, type Reading } from '../../person/hashing.ts'
 import { readPhoneNumber } from '../../person/phone.ts'
 
-/** Only with its dot and a space after it: Google's own tools leave `Dr.Alex` and `Mr Alex` whole. */
-const title = /^(?:mr|mrs|ms|dr)\.\s+/
+/** Only with its dot, and nothing behind it but a name: Google's own tools leave `Dr.Alex` and `Mr Alex` whole. */
+const title = /^(?:mr|mrs|ms|dr)\.(?:\s+|$)/
 /** As Google's own tools cut it off: after a comma or a space, `jr` and `sr` with their dot. */
 const suffix = /(?:,\s*|\s+)(?:jr\.|sr\.|2nd|3rd|ii|iii|iv|v|vi|cpa|dc|dds|vm|jd|md|phd)$/
 const gmail = /^([^@]+)@(gmail\.com|googlemail\.com)$/
