@@ -118,6 +118,10 @@ async function shownJourney (deps: JourneyDeps, eventId: string): Promise<ShownJ
   return journey === undefined ? null : toShown(journey)
 }
 
+const acceptedBecause: Record<string, string | undefined> = {
+  accepted: 'taken by the network, whose verdict comes later or never'
+}
+
 function toShown (journey: Journey): ShownJourney {
   const { ad_user_data: adUserData, because } = journey.consent
   return {
@@ -127,7 +131,7 @@ function toShown (journey: Journey): ShownJourney {
       destination: name,
       state: state ?? 'skipped',
       reason: reason ?? notMeant ?? undefined,
-      because: reason === null ? undefined : reasons[reason],
+      because: reason === null ? acceptedBecause[String(state)] : reasons[reason],
       at: at ?? undefined
     })),
     attempts: journey.destinations.flatMap(({ name, attempts }) => attempts.map(attempt => ({

@@ -48,41 +48,40 @@ export function fakeGoogleAds ({ publicKey }: DemoGoogle) {
   }
 }
 
+/** The destinations at the fakes: the accounts to which the page's own tags report, too. */
+export function demoDestinations (fakesUrl: string, google: DemoGoogle): Record<string, Record<string, unknown>> {
+  return {
+    meta: {
+      pixel_id: metaPixelId, access_token: 'a-token-of-the-demo', events: 'all', endpoint: `${fakesUrl}/meta`
+    },
+    google_ads: {
+      customer_id: tags.googleCustomer,
+      conversion_actions: tags.googleActions,
+      role: 'supplement',
+      credentials: google.credentials,
+      endpoint: `${fakesUrl}/google_ads`,
+      token_endpoint: `${fakesUrl}/google_ads/token`
+    },
+    tiktok: {
+      pixel_code: tags.tiktokPixel, access_token: 'a-token-of-the-demo-for-tiktok', endpoint: `${fakesUrl}/tiktok`
+    },
+    ga4: { measurement_id: tags.measurementId, api_secret: 'a-secret-of-the-demo', endpoint: `${fakesUrl}/ga4` }
+  }
+}
+
 /** The settings, checked like any other. */
 export function demoSettings (process: ProcessSettings, fakesUrl: string, google: DemoGoogle): Settings {
   const siteUrl = `http://localhost:${process.demoPort}`
-  const text = JSON.stringify({
-    sites: {
-      demo: {
-        hosts: ['localhost'],
-        origins: [siteUrl],
-        consent: 'opt_in',
-        defaults: { country: 'DE', currency: 'EUR', lead_value: 50 },
-        thank_you: `${siteUrl}/thanks`,
-        redirect_hosts: [`localhost:${process.demoPort}`],
-        destinations: {
-          meta: {
-            pixel_id: metaPixelId, access_token: 'a-token-of-the-demo', events: 'all', endpoint: `${fakesUrl}/meta`
-          },
-          google_ads: {
-            customer_id: tags.googleCustomer,
-            conversion_actions: tags.googleActions,
-            role: 'supplement',
-            credentials: google.credentials,
-            endpoint: `${fakesUrl}/google_ads`,
-            token_endpoint: `${fakesUrl}/google_ads/token`
-          },
-          tiktok: {
-            pixel_code: tags.tiktokPixel, access_token: 'a-token-of-the-demo-for-tiktok', endpoint: `${fakesUrl}/tiktok`
-          },
-          ga4: {
-            measurement_id: tags.measurementId, api_secret: 'a-secret-of-the-demo', endpoint: `${fakesUrl}/ga4`
-          }
-        }
-      }
-    }
-  })
-  const read = parseSettings('the demo\'s settings', text, {}, destinations)
+  const demo = {
+    hosts: ['localhost'],
+    origins: [siteUrl],
+    consent: 'opt_in',
+    defaults: { country: 'DE', currency: 'EUR', lead_value: 50 },
+    thank_you: `${siteUrl}/thanks`,
+    redirect_hosts: [`localhost:${process.demoPort}`],
+    destinations: demoDestinations(fakesUrl, google)
+  }
+  const read = parseSettings('the demo\'s settings', JSON.stringify({ sites: { demo } }), {}, destinations)
   if (!('settings' in read)) throw new Error('problems' in read ? read.problems.join('\n') : 'the demo has no settings')
   return read.settings
 }

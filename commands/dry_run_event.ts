@@ -104,6 +104,7 @@ function gatewaySite (rules: SiteRules): Site {
     cookies: { visitor: '_pstn', consent: '_pstn_c' },
     redirectHosts: [],
     formEvents: {},
+    scriptModules: [],
     apiKeys: []
   }])(host)
   if (site === undefined) throw new Error('a site is found by its own host')

@@ -19,6 +19,7 @@ export function gatewaySites (settings: Settings): GatewaySite[] {
     thankYou: site.thank_you,
     redirectHosts: site.redirect_hosts.map(host => host.toLowerCase()),
     formEvents: site.forms,
+    scriptModules: site.script.modules,
     apiKeys: site.api_keys.map(({ key }) => key),
     countryHeader: site.country_header?.toLowerCase()
   }))

@@ -1,4 +1,5 @@
 // A visitor's whole way in a real browser: from the click on an ad to the one conversion that the network counts.
+import { createHash } from 'node:crypto'
 import t, { test } from 'tap'
 import type { BrowserContext, Page } from 'playwright-core'
 import { apiKey, journeyWorld, type JourneyWorld } from './journey_world.ts'
@@ -89,6 +90,60 @@ test('an ad click, an accepted banner and a form are one lead, with its cookies,
   t.same(copies.map(copy => copy.verdict), ['counted', 'deduplicated'])
   const server = copies.find(copy => copy.source === 'server')
   t.match(server?.body, { user_data: { fbc: jar._fbc?.value, fbp: jar._fbp?.value, client_ip_address: '203.0.113.7' } })
+})
+
+test('one lead at four networks: each counts it once, in its own units and hashes', { skip: noBrowser }, async t => {
+  const world = await journeyWorld(t)
+  const page = await land(await world.open(), `/${query}`, 'granted')
+  const eventId = await sendForm(page)
+  const stateAt = async (name: string) =>
+    (await world.explain(eventId))?.journey.destinations.find(one => one.name === name)
+  const final = async () => await Promise.all(['meta', 'google_ads', 'tiktok', 'ga4'].map(stateAt))
+  const outcomes = await until('all outcomes', final, found =>
+    found.every(one => typeof one?.state === 'string' && one.state !== 'waiting'))
+  t.match(outcomes, [{ state: 'delivered' }, { state: 'accepted', verify_at: String }, { state: 'delivered' },
+    { state: 'skipped', reason: 'role_not_meant' }])
+
+  const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+  const occurredAt = (await world.events()).find(part => part.event_id === eventId)?.occurred_at
+  const ms = Number(occurredAt)
+  const networks: [string, string, object][] = [
+    ['meta', 'Lead', {
+      event_time: Math.floor(ms / 1000),
+      user_data: { em: [sha256('anna@example.com')], ph: [sha256('491701234567')] }
+    }],
+    ['google_ads', 'generate_lead', {
+      transactionId: eventId,
+      eventTimestamp: new Date(ms).toISOString(),
+      adIdentifiers: { gclid: 'Cj0K.CQ-x' },
+      userData: {
+        userIdentifiers: [{ emailAddress: sha256('anna@example.com') }, { phoneNumber: sha256('+491701234567') }]
+      }
+    }],
+    ['tiktok', 'Lead', {
+      event_time: Math.floor(ms / 1000),
+      user: { ttclid: 'E.C.P.abc', email: [sha256('anna@example.com')], phone: [sha256('+491701234567')] }
+    }]
+  ]
+  for (const [type, name, body] of networks) {
+    const copies = world.copies(name, type)
+    t.same(copies.map(({ source, verdict, event_id: id }) => [source, verdict, id]),
+      [['browser', 'counted', eventId], ['server', 'deduplicated', eventId]], type)
+    t.match(copies[1]?.body, body, type)
+  }
+  t.match(world.copies('generate_lead', 'ga4'), [{ source: 'browser', verdict: 'counted' }], 'GA4 is left to gtag')
+
+  // What no browser can have sent, GA4 gets from Postern, under the ids of the visit.
+  const stage = await send(world.gatewayUrl, {
+    event_name: 'qualify_lead',
+    event_id: 'stage-1',
+    user_data: { email: 'anna@example.com' },
+    consent: granted,
+    cookies: { _ga: 'GA1.1.464578767.1795440511' }
+  }, { path: '/v1/events', origin: null, type: 'application/json', headers: { authorization: `Bearer ${apiKey}` } })
+  t.equal(stage.status, 202, stage.text)
+  const [hit] = await until('the stage at GA4', () => world.copies('qualify_lead', 'ga4'), found => found.length > 0)
+  t.match(hit, { source: 'server', verdict: 'counted', body: { name: 'qualify_lead' } })
 })
 
 test('a declined banner leaves the lead, no cookie, and nothing that the network receives; explain says why', {

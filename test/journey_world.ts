@@ -4,6 +4,9 @@ import { request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { chromium, type BrowserContext } from 'playwright-core'
 import type { Test } from 'tap'
+import {
+  demoDestinations, fakeGoogleAds, makeDemoGoogle, metaPixelId, tags, type DemoGoogle
+} from '../commands/demo_accounts.ts'
 import { startRole, type RoleName } from '../commands/roles.ts'
 import { explainText } from '../commands/explain_text.ts'
 import { siteRules, siteTargets } from '../commands/wiring.ts'
@@ -23,28 +26,32 @@ import { browserAgent, testKeys } from './gateway_world.ts'
 import { chromiumArgs, chromiumPath, collectorUrl, makeCertificate, siteUrl } from './script_site.ts'
 
 export const apiKey = 'a-key-of-the-shop-for-its-journeys'
-const pixelId = '1234567890'
 /** What the front says the visitor's address is; of a range for documentation. */
 const visitorAddress = '203.0.113.7'
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
-export interface StoredEvent { event_seq: number, event_name: string, event_id: string, trust: string, data: EventData }
+export interface StoredEvent {
+  event_seq: number
+  event_name: string
+  event_id: string
+  occurred_at: Date
+  trust: string
+  data: EventData
+}
 export interface StoredLead { lead_id: string, data: LeadData, first_touch: Touch | null }
 
-function settingsFor (fakesUrl: string): Settings {
-  const read = parseSettings('the journeys\' settings', `
-sites:
-  main:
-    hosts: [t.example.com]
-    origins: ["${siteUrl}"]
-    consent: opt_in
-    defaults: { country: DE, currency: EUR, lead_value: 50 }
-    thank_you: "${siteUrl}/thanks"
-    redirect_hosts: [www.example.com]
-    api_keys: [{ name: shop, key: ${apiKey} }]
-    destinations:
-      meta: { pixel_id: "${pixelId}", access_token: a-token, events: all, endpoint: "${fakesUrl}/meta" }
-`, {}, destinations)
+function settingsFor (fakesUrl: string, google: DemoGoogle): Settings {
+  const main = {
+    hosts: ['t.example.com'],
+    origins: [siteUrl],
+    consent: 'opt_in',
+    defaults: { country: 'DE', currency: 'EUR', lead_value: 50 },
+    thank_you: `${siteUrl}/thanks`,
+    redirect_hosts: ['www.example.com'],
+    api_keys: [{ name: 'shop', key: apiKey }],
+    destinations: demoDestinations(fakesUrl, google)
+  }
+  const read = parseSettings('the journeys\' settings', JSON.stringify({ sites: { main } }), {}, destinations)
   if (!('settings' in read)) throw new Error('problems' in read ? read.problems.join('\n') : 'no settings')
   return read.settings
 }
@@ -103,8 +110,9 @@ export async function journeyWorld (t: Test, role: RoleName = 'start') {
   const database = await testDatabase(t)
   const closers: (() => Promise<unknown>)[] = []
   t.teardown(async () => { for (const close of closers.toReversed()) await close() })
-  const fakes = await startFakeNetworks({ host: '127.0.0.1' })
-  const settings = settingsFor(fakes.url)
+  const google = makeDemoGoogle()
+  const fakes = await startFakeNetworks({ host: '127.0.0.1', google_ads: fakeGoogleAds(google) })
+  const settings = settingsFor(fakes.url, google)
   const running = await startRole({
     role,
     settings,
@@ -137,7 +145,8 @@ export async function journeyWorld (t: Test, role: RoleName = 'start') {
     host: '127.0.0.1',
     gatewayUrl: collectorUrl,
     fakesUrl: fakes.url,
-    pixelId,
+    pixelId: metaPixelId,
+    tags,
     tls: { key: certificate.key.toString(), cert: certificate.cert.toString() }
   })
   closers.push(site.close)
@@ -153,8 +162,9 @@ export async function journeyWorld (t: Test, role: RoleName = 'start') {
       closers.push(async () => await browser.close())
       return await browser.newContext({ ignoreHTTPSErrors: true, userAgent: browserAgent, ...options })
     },
-    /** The copies that the fake has of this conversion. */
-    copies: (name: string) => fakes.received().filter(copy => copy.event_name === name),
+    /** The copies that a fake network has of a conversion, by the name it has there. */
+    copies: (name: string, type = 'meta') =>
+      fakes.received().filter(copy => copy.type === type && copy.event_name === name),
     /** What `postern explain` knows and says of an event; null while nothing is stored. */
     async explain (eventId: string): Promise<{ journey: Journey, text: string } | null> {
       const targets = targetsOf(await knownTargets(database.pool, siteTargets(settings), destinationOf))
