@@ -128,8 +128,9 @@ async function adopt (owner: Owner): Promise<void> {
   const { root, disk, folder, name } = owner
   let isTaken = false
   for (const entry of await disk.list(root)) {
-    // Put here by a person, from the quarantine or a backup.
-    if (readName(entry) !== undefined && await move(owner, join(root, entry), entry)) isTaken = true
+    // Put here by a person, from the quarantine or a backup. Under a new name, so that it is taken for no file of ours.
+    const as = entry.replace('-', `-${randomBytes(4).toString('hex')}`)
+    if (readName(entry) !== undefined && await move(owner, join(root, entry), as)) isTaken = true
     if (!/^[0-9a-f]{12}$/.test(entry) || entry === name) continue
     if (await isDead(owner, entry) && await take(owner, entry)) isTaken = true
   }

@@ -72,8 +72,8 @@ function isTorn (bytes: Buffer, from: number): boolean {
   if (end - from < headBytes) return true
   const length = lengthAt(bytes, from)
   if (length === undefined) return false
-  const zeros = bytes.length - end
-  return bytes.length - from < headBytes + length || zeros >= 8
+  const to = from + headBytes + length
+  return bytes.length < to || (end <= to && bytes.length - end >= 8)
 }
 
 /**
@@ -95,9 +95,13 @@ export function scan (bytes: Buffer, isComplete: boolean): Scan {
       continue
     }
     const next = length !== undefined && to <= bytes.length ? to : findHead(bytes, at + 1)
-    if (next === bytes.length && !isComplete && isTorn(bytes, at)) found.tornBytes = next - at
-    else found.damaged.push({ from: at, to: next })
+    found.damaged.push({ from: at, to: next })
     at = next
+  }
+  const { goodBytes } = found
+  if (!isComplete && goodBytes < bytes.length && isTorn(bytes, goodBytes)) {
+    found.tornBytes = bytes.length - goodBytes
+    found.damaged = found.damaged.filter(({ from }) => from < goodBytes)
   }
   return found
 }

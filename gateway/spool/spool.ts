@@ -29,6 +29,8 @@ export interface SpoolOptions {
   /** 0: the caller calls tick() itself. */
   tickMs?: number
   staleMs?: number
+  /** A disk that does not answer a write for this long has failed; 0: it is waited for. */
+  writeWithinMs?: number
   disk?: Disk
   identity?: Identity
   now?: () => number
@@ -137,7 +139,8 @@ export async function openSpool (options: SpoolOptions): Promise<Spool> {
 }
 
 function openParts (options: SpoolOptions) {
-  const { folder, keys, mostBytes, leastFreeBytes, onEvent, rollBytes = 4 << 20, staleMs = 30_000 } = options
+  const { folder, keys, mostBytes, leastFreeBytes, onEvent, rollBytes = 4 << 20 } = options
+  const { staleMs = 30_000, writeWithinMs = 5000 } = options
   const { disk = realDisk, identity = realIdentity(), now = Date.now, clock = () => performance.now() } = options
   const owner = own({ root: folder, disk, identity, clock, staleMs })
   const quota = openQuota({ disk, folder, mostBytes, leastFreeBytes })
@@ -151,7 +154,7 @@ function openParts (options: SpoolOptions) {
     now,
     newSerial: () => `${serial}${(serials++).toString(36).padStart(4, '0')}`,
     rollBytes,
-    withinMs: 5000,
+    withinMs: writeWithinMs,
     onBegun: shelf.put,
     onTaken: shelf.drop,
     onFailure: code => { onEvent({ what: 'write_failed', code }) }

@@ -14,7 +14,7 @@ export interface WriterOptions {
   newSerial: () => string
   /** A segment of this size is closed. */
   rollBytes: number
-  /** A disk that does not answer for this long has failed. */
+  /** A disk that does not answer for this long has failed; 0: it is waited for. */
   withinMs: number
   /** A segment holds acknowledged records from now on. */
   onBegun: (segment: Segment) => void
@@ -41,6 +41,7 @@ class TooSlow extends Error {
 }
 
 async function within<T> (ms: number, work: Promise<T>): Promise<T> {
+  if (ms === 0) return await work
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => { reject(new TooSlow('the disk does not answer')) }, ms)
@@ -61,11 +62,13 @@ interface Writer {
   rolls: (() => void)[]
   open: Open | undefined
   isBusy: boolean
+  /** Counts the tries that were given up: what a slow disk does for one of them later, must touch nothing. */
+  givenUp: number
 }
 
 /** Opens a writer; the first append begins the first segment. */
 export function openWriter (options: WriterOptions): SegmentWriter {
-  const writer: Writer = { options, waiting: [], rolls: [], open: undefined, isBusy: false }
+  const writer: Writer = { options, waiting: [], rolls: [], open: undefined, isBusy: false, givenUp: 0 }
   const start = () => { work(writer).catch((error: unknown) => { options.onFailure(codeOf(error)) }) }
   return {
     append: async (bytes, records) => {
@@ -117,13 +120,13 @@ async function writeGroup (writer: Writer, group: readonly Waiting[]): Promise<v
 }
 
 async function write (writer: Writer, bytes: Buffer, records: number): Promise<void> {
+  const { givenUp } = writer
   const open = writer.open ?? await begin(writer)
   const { file, segment } = open
   await file.append(bytes)
   await file.sync()
   if (!await file.isAt(segment.path)) throw new TakenAway('the segment has another name')
-  // Given up meanwhile as too slow: its requests were refused.
-  if (writer.open !== open) return
+  if (writer.givenUp !== givenUp) return
   segment.bytes += bytes.length
   segment.records += records
   if (!open.isTold) {
@@ -135,6 +138,7 @@ async function write (writer: Writer, bytes: Buffer, records: number): Promise<v
 
 async function begin (writer: Writer): Promise<Open> {
   const { disk, folder, claim, now, newSerial } = writer.options
+  const { givenUp } = writer
   const begunMs = now()
   const name = nameSegment(begunMs, newSerial())
   const make = async () => {
@@ -148,6 +152,10 @@ async function begin (writer: Writer): Promise<Open> {
   })
   const segment: Segment = { path, begunMs, bytes: 0, records: 0, stored: 0, isOpen: true, damaged: 0, saved: 0 }
   const open = { file, segment, isTold: false }
+  if (writer.givenUp !== givenUp) {
+    await quietly(file.close())
+    throw new TooSlow('the file was made too late')
+  }
   writer.open = open
   // A file whose name is not on the disk is not found after a loss of power.
   await disk.syncFolder(folder())
@@ -162,6 +170,7 @@ async function abandon (writer: Writer, error: unknown): Promise<void> {
   const { disk, onTaken, onFailure } = writer.options
   const left = writer.open
   writer.open = undefined
+  writer.givenUp++
   const isTaken = error instanceof TakenAway
   if (!isTaken) onFailure(codeOf(error))
   if (left === undefined) return

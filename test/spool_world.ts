@@ -1,0 +1,77 @@
+// What the tests of the spool share: arrivals, a folder of their own, and an identity for a process that can die.
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { deriveKeys } from '../config/keys.ts'
+import type { Arrival } from '../gateway/arrival.ts'
+import type { Identity } from '../gateway/spool/owner.ts'
+import { openSpool, type Spool, type SpoolEvent, type SpoolOptions } from '../gateway/spool/spool.ts'
+
+export const spoolKeys = deriveKeys(['a secret of the tests, thirty-two characters'])
+
+/** An arrival with `bytes` of ballast, and somebody's address that must never be readable. */
+export function spooled (eventId: string, bytes = 0): Arrival {
+  return {
+    part: {
+      receipt_id: randomUUID(),
+      site: 'main',
+      trust: 'same_site',
+      event_name: 'purchase',
+      event_id: eventId,
+      received_at_ms: 1_764_000_000_000,
+      occurred_at_ms: 1_764_000_000_000,
+      data: { value: 1, user_data: { email: ['canary@example.com'] }, params: { ballast: 'x'.repeat(bytes) } }
+    }
+  }
+}
+
+export function spooledLead (eventId: string): Arrival {
+  const made = spooled(eventId)
+  made.part.lead_id = `ld_${eventId}`
+  made.lead = {
+    data: { event_name: 'generate_lead', event_id: eventId, fields: {} }, otherEventId: `l${eventId}`
+  }
+  return made
+}
+
+export async function spoolFolder (t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-spool-'))
+  t.teardown(async () => { await rm(folder, { recursive: true, force: true }) })
+  return join(folder, 'spool')
+}
+
+let lastPid = 0
+
+/** A process of a machine of its own, on which `judge` says who lives. */
+export function processOf (judge: ReturnType<Identity['isAlive']>): Identity {
+  return { own: { place: 'test', pid: ++lastPid, started: '' }, isAlive: () => judge }
+}
+
+/** A spool whose tests call tick() themselves; `events` fills with what it tells. */
+export async function spoolIn (folder: string, more: Partial<SpoolOptions> = {}) {
+  const events: SpoolEvent[] = []
+  const spool = await openSpool({
+    folder,
+    keys: spoolKeys,
+    mostBytes: 1 << 30,
+    leastFreeBytes: 0,
+    tickMs: 0,
+    onEvent: event => { events.push(event) },
+    ...more
+  })
+  const append = async (...arrivals: Arrival[]) => {
+    await spool.append(arrivals.map(spool.seal), arrivals.some(({ lead }) => lead !== undefined))
+  }
+  return { spool, events, append }
+}
+
+/** Drains all there is, as event ids in their order. */
+export async function drainAll (spool: Spool, limit = 500): Promise<string[]> {
+  const ids: string[] = []
+  while (!spool.isEmpty()) {
+    await spool.drain(limit, async arrivals => { ids.push(...arrivals.map(({ part }) => part.event_id)) })
+  }
+  return ids
+}
