@@ -12,7 +12,7 @@ import { startFakeNetworks, type FakeNetworks } from '../demo/networks/fake_netw
 import type { Destination } from '../dispatch/destination.ts'
 import { preview } from '../dispatch/preview.ts'
 import { leaksOf } from './conformance.ts'
-import { goldensOf, goldenTarget, type Golden } from './goldens.ts'
+import { goldensOf, goldenTarget, makeGolden, type Golden } from './goldens.ts'
 
 interface Fault { name: string, file: string, changes: [find: string, replace: string][] }
 
@@ -141,7 +141,9 @@ registerHooks({
   resolve (specifier, context, next) {
     const resolved = next(specifier, context)
     const number = new URL(context.parentURL ?? 'file:///').searchParams.get('fault')
-    const isOurs = ['destinations/ga4', 'person'].some(room => resolved.url.startsWith(`${folder}/${room}/`))
+    // The tables of person/ take their time: they are loaded anew only where the fault is among them.
+    const rooms = [ga4, ...faults[Number(number)]?.file.startsWith('person/') === true ? ['person'] : []]
+    const isOurs = rooms.some(room => resolved.url.startsWith(`${folder}/${room}/`))
     return number !== null && isOurs ? { ...resolved, url: `${resolved.url}?fault=${number}` } : resolved
   },
   load (url, context, next) {
@@ -165,17 +167,25 @@ async function loadWith (number: number): Promise<Destination> {
 
 interface Request { url: string, headers: Record<string, string>, body: unknown }
 
-/** Which checks do not hold, and where. GA4 tells nobody: what became of an event is in the fake's receipts. */
-async function check (destination: Destination, fakes: FakeNetworks, clock: { nowMs: number }): Promise<Set<string>> {
+interface World { goldens: Golden[], fakes: FakeNetworks, clock: { nowMs: number }, known: Set<string> }
+
+/**
+ * Which checks do not hold. GA4 tells nobody: what became of an event is in the fake's receipts. A request that was in
+ * order before (`known`) is so again and is not repeated.
+ */
+async function check (destination: Destination, { goldens, fakes, clock, known }: World): Promise<Set<string>> {
   const caught = new Set<string>()
-  const goldens: Golden[] = goldensOf(destination)
+  const masked = goldenTarget(destination, true)
   const target = { ...goldenTarget(destination, false), endpoint: `${fakes.url}/ga4` }
-  for (const { example, made, stored } of goldens) {
-    if (!isDeepStrictEqual(made, stored)) caught.add('golden')
+  for (const { example, stored } of goldens) {
+    if (!isDeepStrictEqual(makeGolden(example, masked), stored)) caught.add('golden')
     const [found] = preview([example.event], target, false)
     const [request] = found !== undefined && 'requests' in found ? found.requests as Request[] : []
     if (request === undefined) continue
-    const plain = JSON.parse(JSON.stringify(request)) as Request
+    const text = JSON.stringify(request)
+    if (known.has(text)) continue
+    known.add(text)
+    const plain = JSON.parse(text) as Request
     if (!Value.Check(destination.payload, plain.body)) caught.add('schema')
     if (leaksOf({ ...plain, method: 'POST' }, example, destination).length > 0) caught.add('conformance')
     clock.nowMs = example.event.nowMs
@@ -188,7 +198,7 @@ async function check (destination: Destination, fakes: FakeNetworks, clock: { no
   return caught
 }
 
-test('each seeded fault is caught, and without one nothing is', async t => {
+test('each seeded fault is caught, and without one nothing is', { timeout: 120_000 }, async t => {
   const clock = { nowMs: 0 }
   const settings = goldenTarget(await loadWith(-1), false).settings as { measurement_id: string, api_secret: string }
   const fakes = await startFakeNetworks({
@@ -196,13 +206,15 @@ test('each seeded fault is caught, and without one nothing is', async t => {
     ga4: { streams: { [settings.measurement_id]: settings.api_secret } }
   })
   t.teardown(() => fakes.close())
-  t.same([...await check(await loadWith(-1), fakes, clock)], [], 'the mapping as it is')
+  const world: World = { goldens: goldensOf(await loadWith(-1)), fakes, clock, known: new Set() }
+  t.same([...await check(await loadWith(-1), world)], [], 'the mapping as it is')
+  const inOrder = [...world.known]
   t.ok(fakes.received().length > 10)
   t.same(fakes.received().filter(receipt => receipt.verdict !== 'counted'), [])
   t.ok(faults.length >= 20)
   let beyondGoldens = 0
   for (const [number, { name }] of faults.entries()) {
-    const caught = await check(await loadWith(number), fakes, clock)
+    const caught = await check(await loadWith(number), { ...world, known: new Set(inOrder) })
     t.ok(caught.size > 0, `${name}: ${[...caught].join(', ') || 'not caught'}`)
     if (['schema', 'conformance', 'fake'].some(kind => caught.has(kind))) beyondGoldens++
   }

@@ -67,6 +67,8 @@ test('refuses a name that GA4 would drop without a word', t => {
     ['Lead_2026', null],
     ['x'.repeat(40), null],
     ['gala_dinner', null],
+    ['constructor', null],
+    ['toString', null],
     ['x'.repeat(41), /41 characters, 40 are allowed/],
     ['my-event', /letters, digits and underscores/],
     ['Meine Anfrage', /letters, digits and underscores/],

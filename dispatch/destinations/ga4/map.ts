@@ -17,7 +17,8 @@ const futureSlackMs = 60_000
  * tag, by the client_id.
  */
 export function map (event: OutgoingEvent, settings: Ga4Settings, theirName: string): Mapped<Ga4Payload> {
-  const name = settings.event_names[event.event_name] ?? theirName
+  const { event_names: others } = settings
+  const name = Object.hasOwn(others, event.event_name) ? others[event.event_name] ?? theirName : theirName
   const fault = eventNameFault(name)
   if (fault !== undefined) return { rejected: 'invalid_event', detail: fault }
 

@@ -17,10 +17,10 @@ const ownKeys = new Set(['session_id', 'debug_mode', 'page_location', 'page_refe
   'items', 'user_id', 'client_id', 'timestamp_micros'])
 
 /** What the recommended events need to be worth anything in GA4's reports (google.md §3 "Money"). */
-const recommended: Record<string, (keyof Ga4Params)[]> = {
-  purchase: ['transaction_id', 'items', 'value'],
-  refund: ['transaction_id', 'value']
-}
+const recommended = new Map<string, (keyof Ga4Params)[]>([
+  ['purchase', ['transaction_id', 'items', 'value']],
+  ['refund', ['transaction_id', 'value']]
+])
 
 /**
  * The parameters of an event under its name at GA4. What GA4 would ignore is cut or left out with a warning. A purchase
@@ -48,7 +48,7 @@ export function paramsOf (
     form_name: text(event.form_name, 'form_name'),
     items: itemsOf(event.items ?? [], longest.other, warnings)
   }
-  for (const key of recommended[name] ?? []) {
+  for (const key of recommended.get(name) ?? []) {
     if (own[key] === undefined) warnings.push({ path: key, code: 'recommended' })
   }
   return withOthers(own, othersOf(event, settings, warnings), warnings)

@@ -25,9 +25,9 @@ export function placeOf (event: OutgoingEvent, settings: Ga4Settings, warnings: 
   return ip === null ? { user_location: { country_id: country } } : { ip_override: ip }
 }
 
-const categories: Record<string, Ga4Device['category']> = {
-  desktop: 'desktop', mobile: 'mobile', tablet: 'tablet', smarttv: 'smart TV'
-}
+const categories = new Map<string, Ga4Device['category']>([
+  ['desktop', 'desktop'], ['mobile', 'mobile'], ['tablet', 'tablet'], ['smarttv', 'smart TV']
+])
 
 /**
  * The device in parts, with language and screen; or the user agent where nobody has read it yet. GA4 ignores the user
@@ -40,7 +40,7 @@ export function deviceOf (event: OutgoingEvent, warnings: MapWarning[]): Pick<Ga
     return { user_agent: userAgent }
   }
   const device: Ga4Device = {
-    category: categories[known?.type ?? ''],
+    category: categories.get(known?.type ?? ''),
     language: fitting(event.language, /^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$/, 'language', warnings),
     screen_resolution: fitting(event.screen_resolution, /^\d{1,5}x\d{1,5}$/, 'screen_resolution', warnings),
     operating_system: known?.os?.replace(/^mac ?os$/i, 'MacOS'),
