@@ -274,7 +274,9 @@ test('gives the visitor\'s address only if it is a public one, and the language 
   for (const tag of ['de', 'de-DE', 'zh-Hant-TW', 'sr-Latn-RS']) {
     t.equal(mapped({ language: tag }).payload.user.locale, tag)
   }
-  t.same(coded(mapped({ language: 'deutsch bitte' })), ['language not_a_language_tag'])
+  for (const tag of ['deutsch bitte', 'de_DE', 'AA-0']) {
+    t.same(coded(mapped({ language: tag })), ['language not_a_language_tag'], tag)
+  }
   t.end()
 })
 

@@ -5,7 +5,7 @@ const closed = { additionalProperties: false }
 const text = Type.Optional(Type.String({ minLength: 1 }))
 const texts = Type.Optional(Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }))
 const number = Type.Optional(Type.Number())
-const count = Type.Optional(Type.Integer({ minimum: 0 }))
+const count = Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))
 const sha256 = '^[0-9a-f]{64}$'
 const hash = Type.Optional(Type.String({ pattern: sha256 }))
 const hashes = Type.Optional(Type.Array(Type.String({ pattern: sha256 }), { minItems: 1, uniqueItems: true }))
@@ -86,7 +86,7 @@ export const TikTokProperties = Type.Object({
   model: text,
   year: count,
   state_of_vehicle: text,
-  mileage: Type.Optional(Type.Object({ unit: text, value: number }, closed)),
+  mileage: Type.Optional(Type.Object({ unit: Type.String({ minLength: 1 }), value: Type.Number() }, closed)),
   exterior_color: text,
   interior_color: text,
   transmission: text,

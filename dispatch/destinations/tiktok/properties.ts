@@ -33,7 +33,7 @@ export function propertiesOf (event: OutgoingEvent, warnings: MapWarning[]): Tik
     ...moneyOf(event, warnings),
     contents: has ? contents : undefined,
     content_ids: has ? [...new Set(contents.map(content => content.content_id))] : undefined,
-    num_items: has ? contents.reduce((sum, { quantity = 1 }) => sum + quantity, 0) : undefined,
+    num_items: piecesIn(contents),
     order_id: textOf(event.transaction_id, 'transaction_id', warnings),
     search_string: textOf(event.search_term, 'search_term', warnings),
     customer_type: event.new_customer === undefined ? undefined : event.new_customer ? 'new' : 'returning'
@@ -41,6 +41,11 @@ export function propertiesOf (event: OutgoingEvent, warnings: MapWarning[]): Tik
   // §9: a list is what TikTok calls a product group.
   if (has) properties.content_type ??= event.event_name === 'view_item_list' ? 'product_group' : 'product'
   return Object.values(properties).every(value => value === undefined) ? undefined : properties
+}
+
+function piecesIn (contents: readonly TikTokContent[]): number | undefined {
+  const pieces = contents.reduce((sum, { quantity = 1 }) => sum + quantity, 0)
+  return pieces > 0 && Number.isSafeInteger(pieces) ? pieces : undefined
 }
 
 function textOf (value: string | undefined, path: string, warnings: MapWarning[]): string | undefined {
@@ -73,8 +78,9 @@ function valueOf (event: OutgoingEvent, warnings: MapWarning[]): number | undefi
     if (event.event_name === 'purchase') warnings.push({ path: 'value', code: 'missing' })
     return undefined
   }
-  warnings.push({ path: 'value', code: 'computed_from_items' })
   const sum = items.reduce((total, { price = 0, quantity = 1 }) => total + price * quantity, 0)
+  if (!Number.isFinite(sum * 1e6)) return undefined
+  warnings.push({ path: 'value', code: 'computed_from_items' })
   return Math.round(sum * 1e6) / 1e6
 }
 
@@ -96,7 +102,7 @@ function contentOf (item: Item, id: string): TikTokContent {
     content_category: isPlain(item.item_category) ? item.item_category : undefined,
     brand: isPlain(item.item_brand) ? item.item_brand : undefined,
     price: isNumber(item.price) ? item.price : undefined,
-    quantity: Number.isInteger(quantity) && quantity > 0 ? quantity : undefined
+    quantity: Number.isSafeInteger(quantity) && quantity > 0 ? quantity : undefined
   }
 }
 

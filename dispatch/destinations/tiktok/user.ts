@@ -123,7 +123,8 @@ function clearText (field: PersonField, { value, path }: Given, { country, warni
 }
 
 function opaque (value: string | undefined, path: string, warnings: MapWarning[]): string | undefined {
-  if (value === undefined || opaqueId.test(value)) return value
+  // What somebody hashed on the way could be matched to nothing.
+  if (value === undefined || (opaqueId.test(value) && readGivenHash(value) === null)) return value
   warnings.push({ path, code: 'malformed' })
   return undefined
 }
@@ -136,7 +137,17 @@ function ipOf (given: string | undefined, warnings: MapWarning[]): string | unde
 }
 
 function localeOf (language: string | undefined, warnings: MapWarning[]): string | undefined {
-  if (language === undefined || languageTag.test(language)) return language
+  if (language === undefined || (languageTag.test(language) && isWellFormed(language))) return language
   warnings.push({ path: 'language', code: 'not_a_language_tag' })
   return undefined
+}
+
+/** Whether the parts of a language tag stand as BCP 47 lets them. */
+function isWellFormed (tag: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(tag).length === 1
+  } catch (error) {
+    if (error instanceof RangeError) return false
+    throw error
+  }
 }
