@@ -5,12 +5,10 @@ type Json = Record<string, unknown>
 /** Sends a command and answers its result; throws what the browser says is wrong with it. */
 export type Command = (method: string, params?: Json) => Promise<Json>
 
-export interface Bidi { command: Command, close: () => void }
-
 interface Answer { id: number, type: string, result?: Json, error?: string, message?: string }
 
-/** Connects; `url` is the address that the browser prints, with `/session`. */
-export async function openBidi (url: string): Promise<Bidi> {
+/** Connects until the browser ends; `url` is the address that it prints, with `/session`. */
+export async function openBidi (url: string): Promise<{ command: Command }> {
   const socket = new WebSocket(url)
   const waiting = new Map<number, { resolve: (result: Json) => void, reject: (error: Error) => void }>()
   let lastId = 0
@@ -34,7 +32,6 @@ export async function openBidi (url: string): Promise<Bidi> {
       const id = ++lastId
       waiting.set(id, { resolve, reject })
       socket.send(JSON.stringify({ id, method, params }))
-    }),
-    close () { socket.close() }
+    })
   }
 }

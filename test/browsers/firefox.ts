@@ -95,8 +95,8 @@ function toCookie ({ value, expiry, sameSite, ...cookie }: BidiCookie): BrowserC
   }
 }
 
-export const openFirefox: OpenDriver = async (proxy): Promise<Driver> => {
-  const profile = mkdtempSync(join(tmpdir(), 'postern-firefox-'))
+/** Starts Firefox with an empty profile, and uBlock Origin in it. */
+async function start (profile: string, proxy: string): Promise<{ command: Command, close: () => Promise<void> }> {
   writeFileSync(join(profile, 'user.js'), preferences(proxy))
   const program = await startProgram({
     command: binary,
@@ -105,10 +105,20 @@ export const openFirefox: OpenDriver = async (proxy): Promise<Driver> => {
     listenTo: 2,
     says: /WebDriver BiDi listening on (ws:\/\/\S+)/
   })
-  const { command, close } = await openBidi(`${program.said}/session`)
-  await command('session.new', { capabilities: { alwaysMatch: { acceptInsecureCerts: true } } })
-  await command('webExtension.install', { extensionData: { type: 'path', path: ublockFolder } })
+  try {
+    const { command } = await openBidi(`${program.said}/session`)
+    await command('session.new', { capabilities: { alwaysMatch: { acceptInsecureCerts: true } } })
+    await command('webExtension.install', { extensionData: { type: 'path', path: ublockFolder } })
+    return { command, close: program.close }
+  } catch (error) {
+    await program.close()
+    throw error
+  }
+}
 
+export const openFirefox: OpenDriver = async (proxy): Promise<Driver> => {
+  const profile = mkdtempSync(join(tmpdir(), 'postern-firefox-'))
+  const { command, close } = await start(profile, proxy)
   const tabOf = (context: string): Tab => ({
     async visit (url) { await command('browsingContext.navigate', { context, url, wait: 'complete' }) },
     run: async expression => await evaluate(command, context, expression),
@@ -125,8 +135,7 @@ export const openFirefox: OpenDriver = async (proxy): Promise<Driver> => {
       return cookies.map(toCookie)
     },
     async close () {
-      close()
-      await program.close()
+      await close()
       rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
     }
   }

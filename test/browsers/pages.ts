@@ -1,4 +1,4 @@
-// The pages of the browsers' site: an offer, a form for the site and one for the gateway, and a page where much happens.
+// The pages of the browsers' site: an offer, a form of each kind, and a page where much happens.
 import { allDenied, allGranted, collectorUrl, siteUrl, stub } from '../script_site.ts'
 
 const tagOf = (base: string) => `<script async src="${base}/s.js"></script>`

@@ -1,7 +1,6 @@
 // Programs that a test starts for itself: found by what they print, ended with all that they started.
 import { spawn, type StdioOptions } from 'node:child_process'
 import { once } from 'node:events'
-import { kill } from 'node:process'
 
 export interface Program {
   /** What the program printed that the pattern's first group took. */
@@ -13,32 +12,42 @@ interface Start {
   command: string
   args: string[]
   env?: Record<string, string>
-  /** Where to listen: 2 is its standard error, 3 a pipe of its own. */
+  /** Where to listen: its standard output or error, or a pipe of its own. */
   listenTo: 1 | 2 | 3
   says: RegExp
 }
 
+/** Ends its whole group when the program ends, or when the test does, however it does: then its input closes. */
+const keeper = '{ "$@" <&-; kill -9 0; } & read _; kill -9 0'
+
 /** Starts a program and waits until it says what it should; rejects when it ends before. */
 export async function startProgram ({ command, args, env, listenTo, says }: Start): Promise<Program> {
-  const stdio: StdioOptions = ['ignore', 'ignore', 'ignore', 'ignore']
+  const stdio: StdioOptions = ['pipe', 'ignore', 'ignore', 'ignore']
   stdio[listenTo] = 'pipe'
-  // A group of its own, so that its children go with it.
-  const child = spawn(command, args, { stdio, env: { ...process.env, ...env }, detached: true })
+  const child = spawn('/bin/sh', ['-c', keeper, 'sh', command, ...args], {
+    stdio, env: { ...process.env, ...env }, detached: true
+  })
   const ended = once(child, 'exit')
+  // A program that is gone already takes no more input.
+  child.stdin?.on('error', () => { child.stdin?.destroy() })
   const close = async () => {
-    if (child.pid === undefined) return
-    if (child.exitCode === null && child.signalCode === null) kill(-child.pid, 'SIGKILL')
+    child.stdin?.end()
     await ended
   }
   let heard = ''
-  const said = await new Promise<string>((resolve, reject) => {
-    child.stdio[listenTo]?.on('data', (chunk: Buffer) => {
-      heard += String(chunk)
-      const found = says.exec(heard)?.[1]
-      if (found !== undefined) resolve(found)
+  try {
+    const said = await new Promise<string>((resolve, reject) => {
+      child.stdio[listenTo]?.on('data', (chunk: Buffer) => {
+        heard += String(chunk)
+        const found = says.exec(heard)?.[1]
+        if (found !== undefined) resolve(found)
+      })
+      child.on('error', reject)
+      child.on('exit', () => { reject(new Error(`${command} ended: ${heard.slice(-2000)}`)) })
     })
-    child.on('error', reject)
-    child.on('exit', code => { reject(new Error(`${command} ended with ${code}: ${heard.slice(-2000)}`)) })
-  })
-  return { said, close }
+    return { said, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
 }

@@ -1,4 +1,4 @@
-// How the browsers find the test's hosts under their real names and port 443: a proxy that leads all of them to one port.
+// How browsers find the test's hosts under their real names and port 443: a proxy that leads all of them to one port.
 import { createServer, type Server } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 

@@ -88,7 +88,8 @@ function tabsOf (ask: Ask): { open: () => Promise<Tab>, cookies: (tab: Tab) => P
         await turnTo(handle)
         const text = await ask('POST', '/execute/async', {
           script: `const done = arguments[0]
-            Promise.resolve(${expression}).then(value => done(JSON.stringify(value ?? null)), error => done('!' + error))`,
+            Promise.resolve(${expression})
+              .then(value => JSON.stringify(value ?? null), error => '!' + error).then(done)`,
           args: []
         })
         if (String(text).startsWith('!')) throw new Error(String(text).slice(1))
@@ -126,9 +127,8 @@ function tabsOf (ask: Ask): { open: () => Promise<Tab>, cookies: (tab: Tab) => P
   }
 }
 
-export const openWebkit: OpenDriver = async (proxy): Promise<Driver> => {
-  const folder = mkdtempSync(join(tmpdir(), 'postern-webkit-'))
-  const closers = [async () => { rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }) }]
+/** Starts a screen that nobody sees, the driver on it, and by that the browser. `closers` end them, last first. */
+async function start (folder: string, proxy: string, closers: (() => Promise<void>)[]): Promise<Ask> {
   const screen = await startProgram({
     command: '/usr/bin/Xvfb',
     args: ['-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'],
@@ -139,6 +139,7 @@ export const openWebkit: OpenDriver = async (proxy): Promise<Driver> => {
   const port = await freePort()
   const driver = await startProgram({
     command: '/bin/sh',
+    // The driver itself says nothing.
     args: ['-c', `echo started >&2; exec /usr/bin/WebKitWebDriver --host=127.0.0.1 --port=${port}`],
     env: {
       DISPLAY: `:${screen.said}`,
@@ -154,8 +155,9 @@ export const openWebkit: OpenDriver = async (proxy): Promise<Driver> => {
   })
   closers.push(driver.close)
   const base = `http://127.0.0.1:${port}`
-  await untilReady(askerOf(base))
-  const { sessionId } = await askerOf(base)('POST', '/session', {
+  const askDriver = askerOf(base)
+  await untilReady(askDriver)
+  const { sessionId } = await askDriver('POST', '/session', {
     capabilities: {
       alwaysMatch: {
         acceptInsecureCerts: true,
@@ -163,12 +165,18 @@ export const openWebkit: OpenDriver = async (proxy): Promise<Driver> => {
       }
     }
   }) as { sessionId: string }
-  const ask = askerOf(`${base}/session/${sessionId}`)
-  return {
-    ...tabsOf(ask),
-    async close () {
-      await ask('DELETE', '')
-      for (const close of closers.toReversed()) await close()
-    }
+  return askerOf(`${base}/session/${sessionId}`)
+}
+
+export const openWebkit: OpenDriver = async (proxy): Promise<Driver> => {
+  const folder = mkdtempSync(join(tmpdir(), 'postern-webkit-'))
+  const closers = [async () => { rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }) }]
+  const close = async () => { for (const end of closers.toReversed()) await end() }
+  try {
+    const ask = await start(folder, proxy, closers)
+    return { ...tabsOf(ask), close }
+  } catch (error) {
+    await close()
+    throw error
   }
 }

@@ -3,11 +3,14 @@ import { createServer, type Server } from 'node:https'
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
-import { startRole } from '../../commands/roles.ts'
+import { gatewaySites, siteTargets } from '../../commands/wiring.ts'
+import { createMetrics } from '../../config/metrics.ts'
 import { parseSettings, type Settings } from '../../config/settings.ts'
 import type { Pool } from '../../config/postgres.ts'
 import { startFakeNetworks } from '../../demo/networks/fake_networks.ts'
 import { destinations } from '../../dispatch/registry.ts'
+import { startDispatch } from '../../dispatch/service.ts'
+import { startGateway } from '../../gateway/service.ts'
 import type { EventData } from '../../schema/event.ts'
 import type { LeadData, Touch } from '../../schema/lead.ts'
 import { fromPlaintexts } from '../../schema/sealing.ts'
@@ -19,7 +22,15 @@ import { startHostProxy } from './proxy.ts'
 /** Hosts of others that the pages ask for something: what a blocker must stop, and what arrives without one. */
 export const trackerHosts = ['connect.facebook.net', 'www.google-analytics.com']
 
-export interface StoredEvent { event_seq: string, event_name: string, event_id: string, visitor: unknown, data: EventData }
+export interface StoredEvent {
+  event_seq: number
+  event_name: string
+  event_id: string
+  received_at: Date
+  /** The visitor's blind index; null for nobody. */
+  visitor: Buffer | null
+  data: EventData
+}
 export interface StoredLead { lead_id: string, data: LeadData, first_touch: Touch | null }
 
 function settingsFor (fakesUrl: string): Settings {
@@ -108,28 +119,30 @@ export async function browserWorld (t: Test, pages: ReadonlyMap<string, string>)
   const closers: (() => Promise<unknown>)[] = []
   t.teardown(async () => { for (const close of closers.toReversed()) await close() })
   const fakes = await startFakeNetworks({ host: '127.0.0.1' })
+  closers.push(fakes.close)
+  const settings = settingsFor(fakes.url)
   const lines: object[] = []
   const note = (fields: object, message: string) => { lines.push({ ...fields, message }) }
-  const running = await startRole({
-    role: 'start',
-    settings: settingsFor(fakes.url),
+  const shared = {
+    databaseUrl: database.url,
     keys: testKeys,
     log: { debug: () => undefined, info: () => undefined, warn: note, error: note },
-    process: {
-      host: '127.0.0.1',
-      port: 0,
-      adminHost: '127.0.0.1',
-      adminPort: 0,
-      demoPort: 0,
-      fakesPort: 0,
-      dataFolder: '/nowhere',
-      databaseUrl: database.url,
-      logLevel: 'silent'
-    }
+    metrics: createMetrics('test')
+  }
+  // What falls due is looked for more often than in an installation, where seconds do not matter.
+  const dispatch = await startDispatch({ ...shared, sites: siteTargets(settings), timings: { sweepMs: 200 } })
+  closers.push(dispatch.stop)
+  const gateway = await startGateway({
+    ...shared,
+    sites: gatewaySites(settings),
+    trustProxy: ['127.0.0.1'],
+    host: '127.0.0.1',
+    port: 0,
+    onCommitted: dispatch.wake
   })
-  closers.push(running.stop, fakes.close)
+  closers.push(gateway.stop)
   const asked: string[] = []
-  const front = await startFront(running.gateway?.url ?? '', pages, line => { asked.push(line) })
+  const front = await startFront(gateway.url, pages, line => { asked.push(line) })
   closers.push(async () => {
     front.closeAllConnections()
     await new Promise(resolve => { front.close(resolve) })
@@ -155,7 +168,8 @@ export async function browserWorld (t: Test, pages: ReadonlyMap<string, string>)
     fakes,
     /** As if the time were over in which a browser's conversion waits for what completes it. */
     async endSettling (): Promise<void> {
-      await database.pool.query('UPDATE deliveries SET due_at = now(), hold_until = now() WHERE state = \'waiting\'')
+      await database.pool.query(`UPDATE deliveries SET due_at = now(), hold_until = now()
+        WHERE state = 'waiting' AND reason = 'settling' AND due_at > now()`)
     }
   }
 }
