@@ -1,5 +1,6 @@
 // One of our events as one request of the Measurement Protocol.
 import type { Mapped, MapWarning, OutgoingEvent } from '../../destination.ts'
+import { renamed } from '../../naming.ts'
 import { clientIdsOf } from './client_ids.ts'
 import { eventNameFault } from './names.ts'
 import { paramsOf } from './params.ts'
@@ -17,8 +18,7 @@ const futureSlackMs = 60_000
  * tag, by the client_id.
  */
 export function map (event: OutgoingEvent, settings: Ga4Settings, theirName: string): Mapped<Ga4Payload> {
-  const { event_names: others } = settings
-  const name = Object.hasOwn(others, event.event_name) ? others[event.event_name] ?? theirName : theirName
+  const name = renamed(settings.event_names, event.event_name, theirName)
   const fault = eventNameFault(name)
   if (fault !== undefined) return { rejected: 'invalid_event', detail: fault }
 

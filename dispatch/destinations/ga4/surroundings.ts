@@ -1,13 +1,9 @@
 // The visitor's device and place, as far as they are known and may be told.
 import type { MapWarning, OutgoingEvent } from '../../destination.ts'
 import { readPublicIp } from '../../person/public_ip.ts'
+import { isEuropean } from '../../person/europe.ts'
 import type { Ga4Device, Ga4Payload } from './payload.ts'
 import type { Ga4Settings } from './settings.ts'
-
-/** The EEA, the United Kingdom and Switzerland, with the places of theirs that have a code of their own. */
-const europe = new Set(['AT', 'BE', 'BG', 'HR', 'CY', 'CZ', 'DK', 'EE', 'FI', 'FR', 'DE', 'GR', 'HU', 'IE', 'IT', 'LV',
-  'LT', 'LU', 'MT', 'NL', 'PL', 'PT', 'RO', 'SK', 'SI', 'ES', 'SE', 'IS', 'LI', 'NO', 'GB', 'CH',
-  'AX', 'BL', 'GF', 'GP', 'MF', 'MQ', 'PM', 'RE', 'YT', 'SJ', 'GG', 'GI', 'IM', 'JE'])
 
 type Place = Pick<Ga4Payload, 'ip_override' | 'user_location'>
 
@@ -19,7 +15,7 @@ type Place = Pick<Ga4Payload, 'ip_override' | 'user_location'>
 export function placeOf (event: OutgoingEvent, settings: Ga4Settings, warnings: MapWarning[]): Place {
   const country = /^[A-Z]{2}$/.test(event.country ?? '') ? event.country : undefined
   if (country === undefined) return {}
-  const given = settings.ip === 'outside_eea' && !europe.has(country) ? event.client?.ip : undefined
+  const given = settings.ip === 'outside_eea' && !isEuropean(country) ? event.client?.ip : undefined
   const ip = given === undefined ? null : readPublicIp(given)
   if (given !== undefined && ip === null) warnings.push({ path: 'client.ip', code: 'not_a_public_address' })
   return ip === null ? { user_location: { country_id: country } } : { ip_override: ip }

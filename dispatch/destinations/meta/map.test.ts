@@ -85,6 +85,7 @@ test('tells a later stage of a lead as Meta wants it from a CRM', t => {
 
 test('goes by the pixel\'s names where the settings say so', t => {
   t.equal(mapped({}, { event_names: { generate_lead: 'SubmitApplication' } }).payload.event_name, 'SubmitApplication')
+  t.equal(mapped({ event_name: 'constructor' }, {}).payload.event_name, 'Lead', 'as the caller names it')
   t.equal(mapped({ event_name: 'my_event' }, {}, 'my_event').payload.event_name, 'my_event')
   t.end()
 })

@@ -1,6 +1,7 @@
 // One of our events as one server event of the Conversions API.
 import type { Mapped, MapWarning, OutgoingEvent } from '../../destination.ts'
 import { stageEvents } from '../../../schema/event_names.ts'
+import { renamed } from '../../naming.ts'
 import { customDataOf } from './custom_data.ts'
 import type { MetaPayload } from './payload.ts'
 import { lduStateCodes, type MetaSettings } from './settings.ts'
@@ -20,7 +21,7 @@ export function map (event: OutgoingEvent, settings: MetaSettings, theirName: st
   const userData = userDataOf({ ...event, action_source: actionSource }, settings, warnings)
   if (!isIdentifying(userData)) return { skipped: 'no_identifier' }
 
-  const name = settings.event_names[event.event_name] ?? theirName
+  const name = renamed(settings.event_names, event.event_name, theirName)
   const isStage = actionSource === 'system_generated' &&
     (stages.includes(event.event_name) || userData.lead_id !== undefined)
   const customData = customDataOf(event, isStage ? settings.crm_name : undefined, warnings)
