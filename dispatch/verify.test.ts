@@ -68,3 +68,21 @@ test('what a network refuses in its verdict for now is sent again; what nobody w
   t.match(await deliveryOf(pool, seqs[0] ?? 0), { state: 'delivered', attempts: 2 })
   t.equal(network.receipts.length, 2, 'the other one was not sent again')
 })
+
+test('what did not count for a mistake in the settings is sent again when that is mended', async t => {
+  const mistake = { kind: 'pause', detail: 'the terms are not accepted' } as const
+  if (fictional.verify === undefined) throw new Error('the fictional network has verdicts')
+  const verdict = { ...fictional.verify, judge: () => ({ all: mistake }) }
+  const { pool, network, deps } = await dispatchWorld(t, [{ destination: { verify: verdict } }])
+  network.answer = (receipt, response) =>
+    json(response, 200, { batch: 'b7', results: receipt.ids.map(() => 'later') })
+  const seq = await storeEvent(pool)
+  await routeOnce(deps)
+  const job = await jobFor(pool, seq)
+  await deliver(job, deps)
+  const { attempt_id: attemptId } = await deliveryOf(pool, seq) ?? {}
+  await verify({ kind: 'verify', target_id: 1, day: job.day, attempt_id: attemptId ?? 0 }, deps)
+  t.match(await deliveryOf(pool, seq), { state: 'waiting', reason: 'destination_paused', detail: mistake.detail })
+  const { rows: [paused] } = await pool.query('SELECT paused_at, paused_detail FROM destinations')
+  t.match(paused, { paused_at: Date, paused_detail: mistake.detail })
+})

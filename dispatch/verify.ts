@@ -94,7 +94,8 @@ function verdictOf (
       if (outcome.isLastWord === true) return { seq, state: 'accepted', detail }
       return { ...later, verifyAfterMs: Math.max(waitMs, (outcome.verifyAfterSeconds ?? 0) * 1000), detail }
     case 'pause':
-      return { ...later, pauses: detail }
+      // What the network said of this request stays said: asked again after the mending, it would pause again.
+      return { seq, state: 'waiting', reason: 'destination_paused', detail, pauses: detail }
     case 'retry':
       return sendAgain(seq, outcome, asked, deps)
   }

@@ -2,7 +2,7 @@
 import type { Outcome } from '../../../schema/outcome.ts'
 import type { Judgement, NetworkResponse } from '../../destination.ts'
 import { listOf, objectOf, readError, textOf, wholeOf, type Json } from './answer.ts'
-import { bareReason, classOfReason, classOfVerdict, explainReason, explainVerdict } from './errors.ts'
+import { bareReason, classOfVerdict, explainReason, explainVerdict } from './errors.ts'
 
 /** A click is known to Google after six hours (google.md §2.6). */
 const recentClickWaitSeconds = 6 * 3600
@@ -34,7 +34,10 @@ export function judgeVerdict (response: NetworkResponse, count: number): Judgeme
   }
 }
 
-/** No status: the credentials are asked about, or Google does not know the request, which it then never will. */
+/**
+ * No status: Google does not know the request, which it then never will; or it did not let us ask, which says nothing
+ * of the events: a `pause` would send them again.
+ */
 function judgeNoStatus ({ status, body }: NetworkResponse): Judgement {
   const error = readError(body)
   const reason = error.violations[0]?.reason ?? error.reason
@@ -43,8 +46,7 @@ function judgeNoStatus ({ status, body }: NetworkResponse): Judgement {
     ? error.isGoogles && status === 404
     : bareReason(reason) === 'INVALID_REQUEST_ID'
   if (isUnknown) return { all: { kind: 'accepted', isLastWord: true, detail: `Google has no status of it: ${detail}` } }
-  const isPaused = error.isGoogles && (status === 401 || status === 403 || classOfReason(reason) === 'configuration')
-  return isPaused ? { all: { kind: 'pause', detail } } : { all: { kind: 'accepted' } }
+  return { all: { kind: 'accepted', detail: `not answered: ${detail}` } }
 }
 
 function countsOf (destination: Json | undefined, count: number): Count[] {
