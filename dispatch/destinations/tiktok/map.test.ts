@@ -174,7 +174,9 @@ test('gives the id as it is, and as text', t => {
 test('goes by the pixel\'s names where the settings say so', t => {
   const named = mapped({ event_name: 'purchase' }, { event_names: { purchase: 'CompletePayment' } }, 'Purchase')
   t.equal(named.payload.event, 'CompletePayment')
-  t.equal(mapped({ event_name: 'my_event' }, {}, 'my_event').payload.event, 'my_event')
+  for (const own of ['my_event', 'constructor', '__proto__']) {
+    t.equal(mapped({ event_name: own }, {}, own).payload.event, own)
+  }
   const closed = { event_name: 'close_convert_lead', action_source: 'phone_call' as const }
   const asPurchase = { event_names: { close_convert_lead: 'Purchase' } }
   t.equal(mapped(closed, asPurchase, 'ConvertedLead').payload.event, 'Purchase')

@@ -16,7 +16,8 @@ const maxNameLength = 100
  */
 export function map (event: OutgoingEvent, settings: TikTokSettings, theirName: string): Mapped<TikTokPayload> {
   const warnings: MapWarning[] = []
-  const name = settings.event_names[event.event_name] ?? theirName
+  const { event_names: names } = settings
+  const name = (Object.hasOwn(names, event.event_name) ? names[event.event_name] : undefined) ?? theirName
   if (name.length > maxNameLength) {
     return { skipped: 'event_not_supported', detail: `a name of more than ${maxNameLength} characters` }
   }
