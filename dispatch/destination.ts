@@ -148,8 +148,8 @@ export interface Destination<S = unknown, P = unknown> {
   /**
    * For networks that tell the truth later; tests (`isTest`) are not asked about. `trace` is what `judge` gave.
    * Outcomes: `accepted` asks again later (unless it is the last word), `retry` sends the event again, not before its
-   * `afterSeconds`, and `pause` when the settings are mended. The first question is put after `afterSeconds`, the further
-   * ones at growing distances.
+   * `afterSeconds`, and `pause` when the settings are mended. The first question is put after `afterSeconds`, the
+   * further ones at growing distances.
    */
   verify?: {
     afterSeconds: number
