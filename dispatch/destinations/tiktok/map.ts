@@ -1,5 +1,6 @@
 // One of our events as one event of TikTok's Events API 2.0.
 import type { Mapped, MapWarning, OutgoingEvent } from '../../destination.ts'
+import { renamed } from '../../naming.ts'
 import type { TikTokPayload, TikTokUser } from './payload.ts'
 import { propertiesOf } from './properties.ts'
 import type { TikTokSettings } from './settings.ts'
@@ -16,8 +17,7 @@ const maxNameLength = 100
  */
 export function map (event: OutgoingEvent, settings: TikTokSettings, theirName: string): Mapped<TikTokPayload> {
   const warnings: MapWarning[] = []
-  const { event_names: names } = settings
-  const name = (Object.hasOwn(names, event.event_name) ? names[event.event_name] : undefined) ?? theirName
+  const name = renamed(settings.event_names, event.event_name, theirName)
   if (name.length > maxNameLength) {
     return { skipped: 'event_not_supported', detail: `a name of more than ${maxNameLength} characters` }
   }
