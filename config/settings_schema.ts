@@ -2,6 +2,7 @@
 import { Type, type Static } from 'typebox'
 import { consentRules, gpcRules } from '../schema/consent.ts'
 import { eventLevels } from '../schema/event_names.ts'
+import { scriptModuleNames } from '../schema/script_modules.ts'
 
 const closed = { additionalProperties: false }
 const host = '^[A-Za-z0-9.-]+(:\\d{1,5})?$'
@@ -77,6 +78,11 @@ export const Site = Type.Object({
   forms: Type.Record(Type.String(), Type.String({ minLength: 1 }), {
     default: {}, description: 'Event name by form id or name: `newsletter: sign_up`. Other forms are generate_lead.'
   }),
+  script: Type.Object({
+    modules: Type.Array(Type.Enum([...scriptModuleNames]), {
+      default: [], description: 'What the browser script has on top of its core, by name; docs/script.md.'
+    })
+  }, { ...closed, default: {} }),
   api_keys: Type.Array(Type.Object({
     name: Type.String({ minLength: 1, description: 'For people.' }),
     key: Type.String({ minLength: 24, secret: true, description: 'Sent as Authorization: Bearer; 24 or longer.' })

@@ -54,13 +54,15 @@ export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool
   const whole = target.destination.lingerMs > 0 ? await joinCompany(pool, job, target) : job
   const rows = await readDeliveries(pool, whole)
   const parts = await readParts(pool, rows.map(({ event_seq: seq }) => seq), job.day)
-  const touches = await readTouches(deps, target.site.name, parts)
+  const [touches, revokes] = await Promise.all([
+    readTouches(deps, target.site.name, parts), readRevokes(pool, target.site.name, parts)
+  ])
   const isPaused = row?.paused === true
   const loaded: Loaded = { isPaused, promisedMs: whole.promised_ms, deliveries: [], unreadable: [] }
   const partsOf = Map.groupBy(parts, part => part.event_seq)
   for (const delivery of rows) {
     const own = partsOf.get(delivery.event_seq)
-    const candidate = own === undefined ? null : readCandidate(delivery, own, touches, deps)
+    const candidate = own === undefined ? null : readCandidate(delivery, own, { touches, revokes }, deps)
     if (own?.[0] === undefined || candidate === null) {
       loaded.unreadable.push(delivery.event_seq)
       continue
@@ -120,18 +122,34 @@ async function readDeliveries (pool: Queryable, job: SendJob): Promise<DeliveryR
 /** A landing is timed by our clock, an event by the browser's. */
 const clockSlackMs = 60_000
 
+/** The blind indexes of the parts' visitors, each once. */
+function visitorsOf (parts: PartRow[]): Buffer[] {
+  const visitors = new Map<string, Buffer>()
+  for (const { visitor } of parts) if (visitor !== null) visitors.set(visitor.toString('hex'), visitor)
+  return [...visitors.values()]
+}
+
+/** When each of the visitors last took their consent back, by blind index. */
+async function readRevokes (pool: Queryable, site: string, parts: PartRow[]): Promise<Map<string, number>> {
+  const visitors = visitorsOf(parts)
+  if (visitors.length === 0) return new Map()
+  const { rows } = await pool.query<{ visitor: Buffer, revoked_ms: number }>(`
+    SELECT visitor, (extract(epoch FROM revoked_at) * 1000)::bigint AS revoked_ms FROM revokes
+    WHERE site = $1 AND visitor = ANY($2)`, [site, visitors])
+  return new Map(rows.map(row => [row.visitor.toString('hex'), row.revoked_ms]))
+}
+
 interface SeenTouch { visitor: string, seenAtMs: number, touch: Touch }
 
 /** The landings of the visitors, newest first. */
 async function readTouches (
   deps: Pick<Deps, 'pool' | 'keys'>, site: string, parts: PartRow[]
 ): Promise<SeenTouch[]> {
-  const visitors = new Map<string, Buffer>()
-  for (const { visitor } of parts) if (visitor !== null) visitors.set(visitor.toString('hex'), visitor)
-  if (visitors.size === 0) return []
+  const visitors = visitorsOf(parts)
+  if (visitors.length === 0) return []
   const { rows } = await deps.pool.query<{ visitor: Buffer, seen_ms: number, sealed: Buffer }>(`
     SELECT visitor, (extract(epoch FROM seen_at) * 1000)::bigint AS seen_ms, sealed FROM touches
-    WHERE site = $1 AND visitor = ANY($2) ORDER BY seen_at DESC`, [site, [...visitors.values()]])
+    WHERE site = $1 AND visitor = ANY($2) ORDER BY seen_at DESC`, [site, visitors])
   return rows.flatMap(row => {
     const touch = open<Touch>(deps, site, row.sealed)
     return touch === null ? [] : [{ visitor: row.visitor.toString('hex'), seenAtMs: row.seen_ms, touch }]
@@ -156,7 +174,8 @@ function fixedParts (delivery: DeliveryRow, parts: PartRow[]): PartRow[] {
 }
 
 function readCandidate (
-  delivery: DeliveryRow, rows: PartRow[], touches: SeenTouch[], deps: Pick<Deps, 'keys'>
+  delivery: DeliveryRow, rows: PartRow[], { touches, revokes }: { touches: SeenTouch[], revokes: Map<string, number> },
+  deps: Pick<Deps, 'keys'>
 ): Candidate | null {
   const fixed = fixedParts(delivery, rows)
   const isErased = rows.some(row => row.sealed === null)
@@ -178,9 +197,15 @@ function readCandidate (
     said: { consent: all.consent, gpc: all.gpc, country: event.country },
     trusts: sent.map(part => part.trust),
     isErased,
+    revokedAtMs: lastOf(visitorsOf(rows).flatMap(visitor => revokes.get(visitor.toString('hex')) ?? [])),
     firstSentAtMs: delivery.first_started_ms,
     isAnswerLost: delivery.newest_ended === false
   }
+}
+
+/** The greatest of some times, if there is one. */
+function lastOf (timesMs: number[]): number | undefined {
+  return timesMs.length === 0 ? undefined : Math.max(...timesMs)
 }
 
 /** The newest landing; and click ids and cookies that the event lacks, from the newest that has them, with its time. */

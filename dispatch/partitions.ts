@@ -72,7 +72,11 @@ async function upkeep (client: PoolClient, log: Log, today: string, keep: Retent
       await forget(`
       DELETE FROM failed_events WHERE id IN (
         SELECT id FROM failed_events
-        WHERE failed_at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC' LIMIT $3)`, keep.failedEvents)
+        WHERE failed_at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC' LIMIT $3)`, keep.failedEvents) +
+      await forget(`
+      DELETE FROM revokes WHERE (site, visitor) IN (
+        SELECT site, visitor FROM revokes
+        WHERE revoked_at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC' LIMIT $3)`, keep.events)
   }
 }
 

@@ -99,6 +99,7 @@ Omit<Incoming, 'posts' | 'sentAt' | 'isOverLimit'> {
     },
     gpc: header(request, 'sec-gpc') === '1',
     referrer: isOfSite ? referrer : undefined,
+    language: /^\s*([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*)/.exec(header(request, 'accept-language') ?? '')?.[1],
     seed: { text: `${nowMs}.${pageRandom}`, startedAtMs: nowMs }
   }
 }

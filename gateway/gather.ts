@@ -22,6 +22,7 @@ export function gather (draft: Draft, incoming: Incoming, nowMs: number): EventD
   if (isBrowser) {
     data.cookies = addCookies(data.cookies, incoming.jar)
     data.page_location ??= incoming.referrer
+    data.language ??= incoming.language
     const consent: Partial<Consent> = { ...storedChoice(incoming, nowMs)?.consent, ...data.consent }
     data.consent = Object.keys(consent).length === 0 ? undefined : consent
     if (incoming.gpc) data.gpc = true
@@ -44,7 +45,7 @@ function addCookies (ofBody: EventData['cookies'], jar: Incoming['jar']): EventD
 const parseChoice = remember(2000, parseConsentCookie)
 
 /** The choice in the consent cookie, while it holds. */
-export function storedChoice ({ jar, site }: Incoming, nowMs: number): ConsentChoice | undefined {
+export function storedChoice ({ jar, site }: Pick<Incoming, 'jar' | 'site'>, nowMs: number): ConsentChoice | undefined {
   for (const value of jar.get(site.cookies.consent) ?? []) {
     const choice = value.length > 40 ? null : parseChoice(value)
     if (choice !== null && choice.chosenAtSeconds * 1000 + site.consentDays * dayMs > nowMs) return choice

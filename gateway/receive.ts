@@ -35,6 +35,8 @@ export interface Incoming {
   gpc: boolean
   /** The Referer header: the page, where the body does not name it. */
   referrer?: string
+  /** The first language of the Accept-Language header, where the body names none. */
+  language?: string
   /** Stands for the page where the body names none: what one request mints is one visitor's. */
   seed: PageSeed
 }

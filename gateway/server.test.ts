@@ -1,7 +1,25 @@
 // The server around the flow: outages, limits, logs, the script, health, closing.
+import { createHash } from 'node:crypto'
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { test } from 'tap'
 import { Unavailable } from './arrival.ts'
 import { gatewayWorld, granted, send, setCookiesOf, site } from '../test/gateway_world.ts'
+
+/** An answer as it travels, not decoded. */
+async function sendForBytes (base: string, path: string, headers: Record<string, string>):
+Promise<{ status: number, headers: IncomingHttpHeaders, bytes: Buffer }> {
+  return await new Promise((resolve, reject) => {
+    httpRequest(new URL(path, base), { headers }, answer => {
+      const chunks: Buffer[] = []
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+      answer.on('error', reject)
+      answer.on('end', () => {
+        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, bytes: Buffer.concat(chunks) })
+      })
+    }).on('error', reject).end()
+  })
+}
 
 test('an outage is 503 with Retry-After, and nothing is promised', async t => {
   const world = await gatewayWorld(t, {
@@ -71,33 +89,64 @@ test('the script carries the site\'s settings', async t => {
     ...site,
     name: 'other',
     hosts: ['t.other.example'],
+    origins: ['https://www.other.example', 'https://other.example'],
     rule: {
       consent: 'by_country' as const,
       gpc: 'limit' as const,
       optOutCountries: ['US']
     }
   }
-  const world = await gatewayWorld(t, { sites: [site, byCountry], trustProxy: ['127.0.0.1'] })
-  const get = async (host: string, headers: Record<string, string> = {}) => await send(world.base, '',
-    { method: 'GET', path: '/s.js', host, origin: null, headers })
+  const foreign = { ...site, name: 'far', hosts: ['t.far.example'], scriptModules: ['links'] }
+  const world = await gatewayWorld(t, { sites: [site, byCountry, foreign], trustProxy: ['127.0.0.1'] })
+  const get = async (host: string, headers: Record<string, string> = {}, path = '/s.js') => await send(world.base, '',
+    { method: 'GET', path, host, origin: null, headers })
+  const settingsIn = (text: string) => /\(\["[01]",.*$/s.exec(text)?.[0] ?? text.slice(-300)
   const script = await get('t.example.com')
   t.equal(script.status, 200)
   t.match(script.headers, {
     'content-type': 'text/javascript; charset=utf-8',
-    vary: 'Host',
+    vary: 'Host, Accept-Encoding',
     'access-control-allow-origin': '*',
     'cache-control': 'public, max-age=300',
-    etag: /^"[\w-]+"$/
+    etag: /^"[\da-f]{16}"$/
   })
-  t.match(script.text, /"cookie_domain":"example\.com"/)
-  t.notOk(script.text.includes('__POSTERN_SITE__'))
+  t.equal(settingsIn(script.text),
+    '(["0",1,";Path=/;SameSite=Lax;Domain=example.com;Secure","_pstn_c",15552000,"fb.1."],[]);})();\n')
   t.equal((await get('t.example.com', { 'if-none-match': `W/"x", ${script.headers.etag}` })).status, 304)
   const us = await get('t.other.example', { 'cf-ipcountry': 'US', 'x-forwarded-for': '203.0.113.7' })
-  t.match(us.text, /"consent":"opt_out","gpc":"limit","cookie_domain":"other\.example"/)
+  t.match(settingsIn(us.text), '(["1",0,";Path=/;SameSite=Lax;Domain=other.example;Secure"')
   t.match(us.headers, { 'cache-control': 'private, max-age=300' })
-  t.match((await get('t.other.example', { 'cf-ipcountry': 'DE', 'x-forwarded-for': '203.0.113.7' })).text,
-    /"consent":"opt_in"/)
-  t.match((await get('t.other.example')).text, /"consent":"opt_in"/)
+  const german = await get('t.other.example', { 'cf-ipcountry': 'DE', 'x-forwarded-for': '203.0.113.7' })
+  t.match(settingsIn(german.text), '(["0",0,')
+  t.match(settingsIn((await get('t.other.example')).text), '(["0",0,')
+  const far = settingsIn((await get('t.far.example')).text)
+  t.match(far, '";Path=/;SameSite=Lax;Secure"', 'pages of another domain set their cookies for themselves')
+  t.match(far, /_uet.*file_download/s, 'and have their own module for the networks\' cookies')
+})
+
+test('the script is compressed once, and its pinned address never changes its content', async t => {
+  const world = await gatewayWorld(t)
+  const get = async (path: string, headers: Record<string, string> = {}) =>
+    await sendForBytes(world.base, path, { host: 't.example.com', ...headers })
+  const plain = await get('/s.js')
+  const cases = [['br', 'br'], ['gzip, deflate, br;q=0.9', 'br'], ['gzip', 'gzip'], ['br;q=0, gzip', 'gzip'],
+    ['identity', undefined], ['deflate', undefined]] as const
+  for (const [accepted, encoding] of cases) {
+    const answer = await get('/s.js', { 'accept-encoding': accepted })
+    t.equal(answer.headers['content-encoding'], encoding, accepted)
+    const text = encoding === 'br' ? brotliDecompressSync(answer.bytes) : encoding === 'gzip' ? gunzipSync(answer.bytes) : answer.bytes
+    t.ok(text.equals(plain.bytes), accepted)
+    if (encoding === 'br') t.ok(answer.bytes.length <= 3000, `${answer.bytes.length} bytes of brotli`)
+  }
+  const described = JSON.parse((await get('/s.json')).bytes.toString()) as { src: string, integrity: string }
+  t.equal(described.integrity, `sha384-${createHash('sha384').update(plain.bytes).digest('base64')}`)
+  const pinned = await get('/' + described.src)
+  t.equal(pinned.status, 200)
+  t.ok(pinned.bytes.equals(plain.bytes))
+  t.match(pinned.headers, { 'cache-control': 'public, max-age=31536000, immutable' })
+  const old = await get('/s.0123456789abcdef.js')
+  t.match(old, { status: 302, headers: { location: 's.js', 'cache-control': 'no-store' } })
+  t.equal((await get('/s.0123.js')).status, 404)
 })
 
 test('health is told on hosts that are no site', async t => {

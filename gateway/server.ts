@@ -7,13 +7,15 @@ import type { Keys } from '../config/keys.ts'
 import type { IngestLog } from './arrival.ts'
 import { rememberFirst } from './bounded.ts'
 import { addCollectRoutes } from './collect.ts'
+import { addConsentRoute, consentRoute } from './consent.ts'
 import { allowOrigin, answerPreflight } from './door.ts'
 import { siteOf, type Gateway } from './gateway.ts'
 import type { GatewayLog, GatewayMetrics } from './journal.ts'
 import { base32 } from './lead_id.ts'
 import { addLeadRoute, apologise, leadRoute } from './leads.ts'
 import { handleErrors, Refusal, sendRefusal, toRefusal } from './refusal.ts'
-import { addScriptRoute } from './script.ts'
+import type { RevokeLog } from './revokes.ts'
+import { addScriptRoutes, type ScriptParts } from './script.ts'
 import { openSites, type GatewaySite } from './site.ts'
 
 export interface GatewayDeps {
@@ -24,8 +26,9 @@ export interface GatewayDeps {
   log: IngestLog
   logger: GatewayLog
   metrics: GatewayMetrics
-  /** The browser script with its placeholder: gateway/browser/dist/s.js. */
-  script: string
+  /** The committed parts of the browser script: readScriptParts(). */
+  script: ScriptParts
+  revokes: RevokeLog
   /** Whether arrivals can be made durable now: in Postgres, or in the spool. */
   isReady: () => Promise<boolean>
   now?: () => number
@@ -45,10 +48,15 @@ const methods: Record<string, string> = {
   '/v1/e': 'POST, OPTIONS',
   '/v1/events': 'POST',
   [leadRoute]: 'POST, OPTIONS',
+  [consentRoute]: 'POST, OPTIONS',
   '/s.js': 'GET, HEAD',
+  '/s.json': 'GET, HEAD',
   '/livez': 'GET, HEAD',
   '/readyz': 'GET, HEAD'
 }
+
+/** What pages post to from other origins of the site. */
+const browserRoutes = ['/v1/e', leadRoute, consentRoute]
 
 /** Builds the server without listening. Closing it waits for the answers that are owed, and for the ingest log. */
 export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance> {
@@ -87,7 +95,8 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   }, apologise)
   addCollectRoutes(app, gateway)
   addLeadRoute(app, gateway)
-  addScriptRoute(app, deps.script)
+  addConsentRoute(app, gateway, deps.revokes)
+  addScriptRoutes(app, deps.script)
   addPreflight(app)
   addHealth(app, deps)
   app.setNotFoundHandler((request, reply) => {
@@ -146,7 +155,7 @@ function addGuards (app: FastifyInstance, deps: GatewayDeps): void {
       return
     }
     if (request.site === null) throw new Refusal('unknown_site', 'this host is no site of this gateway')
-    if (route === '/v1/e' || route === leadRoute) allowOrigin(request, reply, request.site)
+    if (browserRoutes.includes(route ?? '')) allowOrigin(request, reply, request.site)
     if (isClosing) {
       throw new Refusal('unavailable', 'the gateway is restarting', { retryAfterSeconds: 5 })
     }
@@ -171,7 +180,7 @@ function refuseEncoding (request: FastifyRequest): void {
 }
 
 function addPreflight (app: FastifyInstance): void {
-  for (const path of ['/v1/e', leadRoute]) {
+  for (const path of browserRoutes) {
     app.options(path, async (request, reply) => {
       answerPreflight(request, reply, siteOf(request))
       return await reply.status(204).send()

@@ -1,11 +1,11 @@
 // The gateway half as a service: opens what it needs, listens, and stops in order.
-import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import type { Keys } from '../config/keys.ts'
 import { openPool, sqlState, type Pool } from '../config/postgres.ts'
 import { alertWith, spoolAlertWith, watchSpool } from './alerts.ts'
 import { openIngestLog } from './ingest.ts'
 import { countReceipt, type GatewayLog, type GatewayMetrics } from './journal.ts'
+import { openRevokeLog } from './revokes.ts'
+import { readScriptParts } from './script.ts'
 import { buildGateway, listen, type Limits } from './server.ts'
 import type { GatewaySite } from './site.ts'
 import { openSpool, type Spool } from './spool/spool.ts'
@@ -39,12 +39,6 @@ export interface GatewayService {
   canSpool: () => boolean
   /** Takes no more requests, gives the answers that are owed, closes all connections. */
   stop: () => Promise<void>
-}
-
-/** The bundle: beside this file in a checkout, in the sources' folder from dist/gateway/. */
-function scriptFile (): URL {
-  const near = new URL('browser/dist/s.js', import.meta.url)
-  return existsSync(near) ? near : new URL('../../gateway/browser/dist/s.js', import.meta.url)
 }
 
 /** With a spool waiting for Postgres makes no sense for long, and what times out is recognised when it is repeated. */
@@ -95,7 +89,8 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     log: ingest,
     logger: log,
     metrics,
-    script: await readFile(scriptFile(), 'utf8'),
+    script: await readScriptParts(),
+    revokes: openRevokeLog(pool, keys),
     isReady: async () => canSpool() || await canAnswer(pool),
     limits: options.limits
   })

@@ -23,6 +23,8 @@ export interface GatewaySite {
   redirectHosts: readonly string[]
   /** Event names by form id or name. */
   formEvents: Readonly<Record<string, string>>
+  /** What the site's script has on top of its core (schema/script_modules.ts). */
+  scriptModules: readonly string[]
   /** Secrets of signed senders. */
   apiKeys: readonly string[]
   /** A header by which a trusted proxy names the visitor's country, in lower case. */

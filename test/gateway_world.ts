@@ -1,5 +1,4 @@
 // A small world for the tests of gateway/: a database, a gateway on a real port, and eyes for what was stored.
-import { readFile } from 'node:fs/promises'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import type { Test } from 'tap'
 import { deriveKeys } from '../config/keys.ts'
@@ -7,6 +6,8 @@ import { createMetrics } from '../config/metrics.ts'
 import { openIngestLog } from '../gateway/ingest.ts'
 import type { IngestLog } from '../gateway/arrival.ts'
 import type { IngestAlert } from '../gateway/durable.ts'
+import { openRevokeLog, type RevokeLog } from '../gateway/revokes.ts'
+import { readScriptParts } from '../gateway/script.ts'
 import { buildGateway, listen, type Limits } from '../gateway/server.ts'
 import type { GatewaySite } from '../gateway/site.ts'
 import { fromPlaintexts } from '../schema/sealing.ts'
@@ -27,6 +28,7 @@ export const site: GatewaySite = {
   thankYou: 'https://www.example.com/thanks',
   redirectHosts: ['www.example.com'],
   formEvents: { callback: 'contact' },
+  scriptModules: [],
   apiKeys: ['a-key-of-the-shop'],
   countryHeader: 'cf-ipcountry'
 }
@@ -67,6 +69,7 @@ interface WorldOptions {
   trustProxy?: string[]
   limits?: Partial<Limits>
   log?: IngestLog
+  revokes?: RevokeLog
   now?: () => number
 }
 
@@ -123,7 +126,8 @@ export async function gatewayWorld (t: Test, options: WorldOptions = {}) {
     log,
     logger: { info: write, warn: write, error: write },
     metrics,
-    script: await readFile(new URL('../gateway/browser/dist/s.js', import.meta.url), 'utf8'),
+    script: await readScriptParts(),
+    revokes: options.revokes ?? openRevokeLog(pool, testKeys),
     isReady: async () => true,
     now: options.now,
     limits: { eventsPerMinute: 1e6, leadsPerMinute: 1e6, ...options.limits }

@@ -30,7 +30,7 @@ export interface Event {
   event_id: string
   page_location: string
   click_ids?: Record<string, string>
-  cookies: Record<string, string>
+  cookies?: Record<string, string>
   consent: Record<string, string>
   browser_tags: Record<string, string>
   page_seed: string
@@ -48,9 +48,13 @@ export interface ScriptSite {
   posts: Receipt[]
   /** The events of all posts to `/v1/e`. */
   events: () => Event[]
+  /** The bodies of all posts to `/v1/consent`. */
+  told: () => Array<{ consent: Record<string, string>, page_seed: string }>
   /** What the collector does with a post once it has it: answer, refuse for now, hang, or cut the line. */
   collector: 'answers' | 'is unavailable' | 'hangs' | 'cuts'
   settings: PublicSite
+  /** Names of the script's modules. */
+  modules: string[]
   open: () => Promise<BrowserContext>
   /** Opens a page in a browser of its own that no test can reach. */
   openAlone: (path: string) => void
@@ -72,8 +76,11 @@ export function makeCertificate (): { key: Buffer, cert: Buffer } {
 }
 
 const script = readFileSync(new URL('../gateway/browser/dist/s.js', import.meta.url), 'utf8')
-const defaultSettings: PublicSite =
-  { consent: 'opt_in', gpc: 'drop', cookie_domain: 'example.com', consent_cookie: '_pstn_c', consent_days: 180 }
+const moduleText = (name: string) =>
+  readFileSync(new URL(`../gateway/browser/dist/modules/${name}.js`, import.meta.url), 'utf8').trim()
+const defaultSettings: PublicSite = {
+  consent: 'opt_in', gpc: 'drop', cookie_domain: 'example.com', secure: true, consent_cookie: '_pstn_c', consent_days: 180
+}
 export const chromiumArgs = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
   '--disable-background-networking', '--disable-component-update', '--ignore-certificate-errors']
 
@@ -111,7 +118,7 @@ async function answer (site: ScriptSite, request: IncomingMessage, response: Ser
     response.writeHead(status, { 'content-type': 'text/html', ...cors }).end('<title>Thanks</title>Thanks')
   } else if (isCollector && path === '/s.js') {
     response.writeHead(200, { 'content-type': 'text/javascript', 'access-control-allow-origin': '*' })
-      .end(embedSite(script, site.settings))
+      .end(embedSite(script, site.settings, site.modules.map(moduleText)))
   } else {
     const page = site.pages.get(path)
     const { html, headers } = typeof page === 'string' ? { html: page, headers: {} } : page ?? { html: '', headers: {} }
@@ -139,7 +146,7 @@ function launchAlone (server: Server, url: string): { close: () => Promise<void>
 }
 
 /** Starts the site on a free port. Each `open()` is a new browser with an empty jar; `close()` ends them all. */
-export async function openScriptSite (settings: Partial<PublicSite> = {}): Promise<ScriptSite> {
+export async function openScriptSite (settings: Partial<PublicSite> = {}, modules: string[] = []): Promise<ScriptSite> {
   const browsers: Array<{ close: () => Promise<void> }> = []
   const server = createServer(makeCertificate(), (request, response) => {
     answer(site, request, response).catch(error => { response.destroy(error as Error) })
@@ -150,8 +157,11 @@ export async function openScriptSite (settings: Partial<PublicSite> = {}): Promi
     gets: [],
     collector: 'answers',
     settings: { ...defaultSettings, ...settings },
+    modules,
     events: () => site.posts.filter(post => post.path === '/v1/e')
       .flatMap(post => (JSON.parse(post.body) as { events: Event[] }).events),
+    told: () => site.posts.filter(post => post.path === '/v1/consent').map(post => JSON.parse(post.body) as
+      { consent: Record<string, string>, page_seed: string }),
     open: async () => {
       const browser = await chromium.launch({ executablePath: chromiumPath, args: argsFor(server) })
       browsers.push(browser)

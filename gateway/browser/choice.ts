@@ -1,52 +1,46 @@
 // What the visitor's choice, the site's rule and Global Privacy Control allow the script to do. Pure.
-import type { Consent, ConsentKey } from '../../schema/consent.ts'
+import type { Consent } from '../../schema/consent.ts'
 import { consentCookieKeys } from '../../schema/consent_cookie.ts'
-import type { PublicSite } from './public_site.ts'
+import { findCookie } from './identifiers.ts'
 
-export type Said = Partial<Consent>
+/**
+ * The choice as the consent cookie has it (schema/consent_cookie.ts): one mark per key, `1` granted, `0` denied, `-` not
+ * asked; in the order ad_storage, ad_user_data, ad_personalization, analytics_storage.
+ */
+export type Marks = string
 
-/** What may happen now. Gateway and dispatcher decide again by schema/consent.ts; the script only goes ahead. */
-export interface Allowed {
-  /** Ad cookies and click ids may be read, written and sent. */
-  ads: boolean
-  /** Analytics cookies may be read and sent. */
-  analytics: boolean
-  /** Events may be sent. */
-  events: boolean
-  /** Both kinds of storage were answered, and nothing is allowed: nothing waits any longer. */
-  refused: boolean
-  /** GPC is on, and it is followed. */
-  honored: boolean
+/**
+ * Whether the key at this place is granted, by the rules of effective() in schema/consent.ts (a test compares the two);
+ * gateway and dispatcher decide again. `unsaid` is the site's mark for keys that nobody answered, `gpc` whether GPC is on,
+ * `rule` the place of the site's rule for it in `gpcOrder`.
+ */
+export function isGranted (
+  at: number, marks: Marks, unsaid: string, gpc: boolean, rule: number
+): boolean {
+  return (gpc && at < 3 && rule ? rule > 1 && marks[at] : marks[at] === '-' ? unsaid : marks[at]) === '1'
 }
 
-/** Decides by the same rules as effective() in schema/consent.ts; a test compares the two. */
-export function decide (said: Said, site: PublicSite, gpc: boolean): Allowed {
-  const answer = (key: ConsentKey) => said[key] ? said[key] === 'granted' : site.consent === 'opt_out'
-  const overrides = (key: ConsentKey) => gpc && site.gpc !== 'limit' && (site.gpc === 'drop' || said[key] !== 'granted')
-  const ads = answer('ad_storage') && !overrides('ad_storage')
-  const analytics = answer('analytics_storage')
-  const events = ads || analytics || (answer('ad_user_data') && !overrides('ad_user_data'))
-  return {
-    ads,
-    analytics,
-    events,
-    refused: !events && !!(said.ad_storage && said.analytics_storage),
-    honored: gpc && (!ads || site.gpc === 'limit')
-  }
+/**
+ * A choice after the answers in what a banner passes (`granted` or true, `denied` or false), or in consent mode's own
+ * state, where an update counts and a default does not. Anything else is left alone.
+ */
+export function addAnswers (marks: Marks, given: unknown): Marks {
+  return consentCookieKeys.map((key, at) => {
+    const value = (Object(given) as Record<string, { update?: unknown } | undefined>)[key]
+    const word = `${value?.update ?? value}`
+    return /^(granted|true)$/.test(word) ? 1 : /^[df]/.test(word) ? 0 : marks[at]
+  }).join('')
 }
 
-/** The four keys out of whatever a banner passes, in consent mode's words. Anything else is left alone. */
-export function readChoice (given: unknown): Said {
-  const said: Said = {}
-  for (const key of consentCookieKeys) {
-    const value = (Object(given) as Record<string, unknown>)[key]
-    if (value === 'granted' || value === 'denied') said[key] = value
-  }
-  return said
+/** The choice in consent mode's words. */
+export function toConsent (marks: Marks): Partial<Consent> {
+  const consent: Partial<Consent> = {}
+  consentCookieKeys.forEach((key, at) => {
+    if (marks[at] !== '-') consent[key] = marks[at] === '1' ? 'granted' : 'denied'
+  })
+  return consent
 }
 
-/** The choice in a `gtag('consent', 'update', {…})` command as it lies in the dataLayer; {} for anything else. */
-export function readCommand (entry: unknown): Said {
-  const [name, action, given] = Array.from(Object(entry) as ArrayLike<unknown>)
-  return readChoice(name === 'consent' && action === 'update' && given)
-}
+/** The choice in a `document.cookie` string, in the consent cookie of this name; none asked for any other grammar. */
+export const findChoice = (cookies: string, name: string): Marks =>
+  /^1\.([01-]{4})\.\d+$/.exec(findCookie(cookies, name))?.[1] ?? '----'

@@ -8,8 +8,11 @@ export function guarded<Given extends unknown[], Result> (
     try {
       return act(...given)
     } catch (error) {
-      console.debug('postern', error)
-      return undefined
+      return console.debug(error) as undefined
     }
   }
 }
+
+/** Listens to the window in the capture phase, behind the wall. */
+export const listen = <Heard extends Event>(kind: string, hear: (event: Heard) => unknown): void =>
+  addEventListener(kind, guarded(hear) as (event: Event) => void, true)

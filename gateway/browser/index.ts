@@ -15,36 +15,37 @@
 // carry `page_seed` (`<first run in ms>.<18 digits>`, one per page load) and `gpc: true` where the browser says so.
 import { guarded } from './guard.ts'
 import { openPage, type Page } from './page.ts'
-import type { PublicSite } from './public_site.ts'
+import type { EmbeddedSite } from './public_site.ts'
+import { openVisitor } from './visitor.ts'
 
 type Command = (...command: unknown[]) => unknown
 /** First the page's stub, which keeps its calls in `q`; then the script. `v` is set by the copy that starts. */
-type Api = Command & Partial<Page> & { q?: unknown[][], v?: number }
+type Api = Command & Partial<Page> & { q?: unknown[][] }
+
+/** What a site can have on top: modules/*.ts. `options` are the script tag's `data-*` attributes. */
+export type Module = (page: Page, options: DOMStringMap) => void
 
 declare global {
   interface Window { postern?: Api }
 }
 
-guarded((site: PublicSite) => {
+guarded((site: EmbeddedSite, modules: Module[]) => {
   const tag = document.currentScript as HTMLScriptElement
-  // A second copy stands down; so does a file that no gateway has put its site into.
-  if (window.postern?.v || !site.consent_cookie) return
+  // A second copy stands down.
+  if (window.postern?.v) return
   const stub: Api = (window.postern ??= (...command: unknown[]) => (stub.q ??= []).push(command))
   stub.v = 1
-  const base = new URL('.', tag.src).href
 
   const start = guarded(() => {
-    const page = openPage(site, base)
+    openVisitor(site)
+    const page = openPage(new URL('.', tag.src).href, tag.dataset)
     const run = guarded((name: unknown, ...given: unknown[]) => (page[name as keyof Page] as Command)(...given))
-    const viewPage = () => tag.dataset.pageView === 'off' || page.track('page_view')
-    window.postern = Object.assign(run, page, { v: 1 })
-    viewPage()
-    for (const command of stub.q ?? []) run.apply(null, command as [unknown])
-    // Back from the back/forward cache: the same page load, seen again.
-    addEventListener('pageshow', event => event.persisted && viewPage())
+    window.postern = Object.assign(run, page)
+    modules.forEach(module => guarded(module)(page, tag.dataset))
+    stub.q?.forEach(command => run(...command as [unknown]))
   })
 
   // A prerendered page may never be seen, so nothing happens before it is.
   if ((document as { prerendering?: boolean }).prerendering) document.addEventListener('prerenderingchange', start)
   else start()
-})('__POSTERN_SITE__' as unknown as PublicSite)
+})('__POSTERN_SITE__' as unknown as EmbeddedSite, ['__POSTERN_MODULES__'] as unknown as [])

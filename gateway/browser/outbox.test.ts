@@ -1,138 +1,204 @@
 // Tests of the outbox: order, batches, waiting for a grant, and what happens when the gateway cannot be reached.
 import { test } from 'tap'
 import { openOutbox, type Outbox, type PageEvent } from './outbox.ts'
+import { choose, openVisitor } from './visitor.ts'
 
 interface Bench {
   outbox: Outbox
   /** The names of the events in each post so far. */
   posted: string[][]
   bodies: string[]
-  /** Answers the oldest open post. */
-  settle: (done: boolean) => void
-  retries: Array<{ run: () => void, delayMs: number }>
-  open: (is: boolean) => void
+  /** Answers the oldest open post with a status, or as unreachable. */
+  answer: (status: number | 'unreachable') => Promise<void>
+  /** Timers in the order they were set: [delay, run]. */
+  timers: Array<[number, () => void]>
+  /** What lies in the browser's storage, by name. */
+  storage: Record<string, string>
+  choose: (state: 'granted' | 'denied') => void
 }
 
-function openBench (isOpen: boolean): Bench {
-  const settlers: Array<(done: boolean) => void> = []
-  const bench = { posted: [] as string[][], bodies: [] as string[], retries: [] as Bench['retries'] }
-  const outbox = openOutbox(
-    () => isOpen,
-    event => ({ ...event, completed: true }),
-    (body, settle) => {
-      const { events } = JSON.parse(body) as { events: PageEvent[] }
+/** Lets what was promised happen. */
+const turn = () => new Promise<void>(resolve => { setImmediate(resolve) })
+
+/** A page made of nothing but what the outbox asks for. */
+function openBench (t: { teardown: (end: () => void) => void }, isGranted: boolean): Bench {
+  const own = globalThis as Record<string, unknown>
+  const before = { fetch: own.fetch, setTimeout: own.setTimeout, document: own.document, localStorage: own.localStorage }
+  const open: Array<{ resolve: (answer: { status: number }) => void, reject: (error: Error) => void }> = []
+  const bench = { posted: [] as string[][], bodies: [] as string[], timers: [] as Bench['timers'], storage: {} }
+  const fetch = async (address: string, { body }: { body: string }) => {
+    if (address.endsWith('v1/e')) {
       bench.bodies.push(body)
-      bench.posted.push(events.map(event => String(event.event_name)))
-      settlers.push(settle)
-    },
-    (run, delayMs) => bench.retries.push({ run, delayMs })
-  )
+      bench.posted.push((JSON.parse(body) as { events: PageEvent[] }).events.map(event => String(event.event_name)))
+    } else {
+      bench.posted.push([address])
+    }
+    return await new Promise((resolve, reject) => { open.push({ resolve, reject }) })
+  }
+  const places = {
+    fetch,
+    document: { cookie: '', hidden: false },
+    localStorage: bench.storage,
+    setTimeout: (run: () => void, delayMs = 0) => { bench.timers.push([delayMs, run]) }
+  }
+  for (const [name, value] of Object.entries(places)) Object.defineProperty(own, name, { value, configurable: true, writable: true })
+  t.teardown(() => { for (const [name, value] of Object.entries(before)) own[name] = value })
+  openVisitor([isGranted ? '1' : '0', 1, ';Path=/', '_pstn_c', 60, 'fb.1.'])
+  const outbox = openOutbox('https://t.example.com/', 'seed', event => ({ ...event, completed: true }))
   return {
     ...bench,
     outbox,
-    settle: done => settlers.shift()?.(done),
-    open: is => { isOpen = is }
+    answer: async how => {
+      const request = open.shift()
+      if (how === 'unreachable') request?.reject(new TypeError('blocked'))
+      else request?.resolve({ status: how })
+      await turn()
+    },
+    choose: state => choose({ ad_storage: state, analytics_storage: state, ad_user_data: state }, () => undefined)
   }
 }
 
-/** Lets the microtasks run that add() has queued. */
-const turn = () => new Promise<void>(resolve => { setImmediate(resolve) })
+/** Runs the timers that are set, once. */
+function runTimers ({ timers }: Bench): number[] {
+  const due = timers.splice(0)
+  for (const [, run] of due) run()
+  return due.map(([delayMs]) => delayMs)
+}
 
 test('what happens in one task travels in one body, in order and completed', async t => {
-  const { outbox, posted, bodies } = openBench(true)
-  for (const name of ['a', 'b', 'c']) outbox.add({ event_name: name })
-  t.same(posted, [])
-  await turn()
-  t.same(posted, [['a', 'b', 'c']])
-  const body = JSON.parse(bodies[0] ?? '') as { sent_at: number, events: PageEvent[] }
+  const bench = openBench(t, true)
+  for (const name of ['a', 'b', 'c']) bench.outbox.add({ event_name: name })
+  t.same(bench.posted, [])
+  runTimers(bench)
+  t.same(bench.posted, [['a', 'b', 'c']])
+  const body = JSON.parse(bench.bodies[0] ?? '') as { sent_at: number, events: PageEvent[] }
   t.ok(body.events.every(event => event.completed === true))
   t.ok(Math.abs(body.sent_at - Date.now()) < 60_000)
 })
 
-test('nothing leaves before a grant; then all of it, the landing first', async t => {
-  const { outbox, posted, open } = openBench(false)
-  for (let at = 0; at < 70; at++) outbox.add({ event_name: `e${at}` })
-  await turn()
-  outbox.flush()
-  outbox.flush(true)
-  t.same(posted, [])
-  open(true)
-  outbox.flush()
-  const names = posted.flat()
-  t.equal(names.length, 50)
+test('nothing leaves before a grant; then all of it, the landing first, and then the choice', async t => {
+  const bench = openBench(t, false)
+  for (let at = 0; at < 70; at++) bench.outbox.add({ event_name: `e${at}` })
+  runTimers(bench)
+  bench.outbox.flush(true)
+  t.same(bench.posted, [])
+  bench.choose('granted')
+  bench.outbox.flush()
+  await bench.answer(202)
+  runTimers(bench)
+  const names = bench.posted.flat()
+  t.equal(names.length, 51)
   t.equal(names[0], 'e0')
-  t.same(names.slice(1), Array.from({ length: 49 }, (_, at) => `e${at + 21}`))
+  t.same(names.slice(1, 50), Array.from({ length: 49 }, (_, at) => `e${at + 21}`))
+  t.equal(names[50], 'https://t.example.com/v1/consent')
 })
 
 test('one request at a time, unless the page is about to go', async t => {
-  const { outbox, posted, settle } = openBench(true)
-  outbox.add({ event_name: 'first' })
-  await turn()
-  outbox.add({ event_name: 'second' })
-  await turn()
-  t.same(posted, [['first']])
-  outbox.flush(true)
-  t.same(posted, [['first'], ['second']])
-  outbox.add({ event_name: 'third' })
-  await turn()
-  settle(true)
-  settle(true)
-  t.same(posted, [['first'], ['second'], ['third']])
+  const bench = openBench(t, true)
+  bench.outbox.add({ event_name: 'first' })
+  runTimers(bench)
+  bench.outbox.add({ event_name: 'second' })
+  runTimers(bench)
+  t.same(bench.posted, [['first']])
+  bench.outbox.flush(true)
+  t.same(bench.posted, [['first'], ['second']])
+  bench.outbox.add({ event_name: 'third' })
+  runTimers(bench)
+  await bench.answer(202)
+  await bench.answer(202)
+  runTimers(bench)
+  t.same(bench.posted, [['first'], ['second'], ['third']])
 })
 
-test('a failed batch goes again, in its place and with growing delays', async t => {
-  const { outbox, posted, settle, retries } = openBench(true)
-  outbox.add({ event_name: 'a' })
-  await turn()
-  settle(false)
-  t.same(retries.map(retry => retry.delayMs), [2000])
-  outbox.add({ event_name: 'b' })
-  await turn()
-  t.same(posted, [['a'], ['a', 'b']])
-  settle(false)
-  t.same(retries.map(retry => retry.delayMs), [2000, 4000])
-  retries[1]?.run()
-  t.same(posted, [['a'], ['a', 'b'], ['a', 'b']])
-  settle(true)
-  retries[0]?.run()
-  t.equal(posted.length, 3)
+test('a failed batch goes again, in its place and with growing delays; meanwhile a later page could send it', async t => {
+  for (const failure of [503, 429, 408, 'unreachable'] as const) {
+    const bench = openBench(t, true)
+    bench.outbox.add({ event_name: 'a' })
+    runTimers(bench)
+    t.same(bench.storage, {})
+    await bench.answer(failure)
+    if (failure === 'unreachable') runTimers(bench)
+    t.match(bench.storage._pstn_c, '"event_name":"a"')
+    t.same(bench.timers.map(([delayMs]) => delayMs), [2000])
+    bench.outbox.add({ event_name: 'b' })
+    bench.outbox.flush()
+    t.same(bench.posted, [['a'], ['a', 'b']])
+    await bench.answer(503)
+    t.same(bench.timers.map(([delayMs]) => delayMs), [2000, 0, 4000])
+    runTimers(bench)
+    t.same(bench.posted, [['a'], ['a', 'b'], ['a', 'b']])
+    await bench.answer(202)
+    runTimers(bench)
+    t.equal(bench.posted.length, 3)
+    t.same(bench.storage, {}, 'nothing is left for a later page')
+  }
+})
+
+test('a refusal for good is no reason to try again', async t => {
+  for (const status of [200, 202, 400, 403, 404, 413]) {
+    const bench = openBench(t, true)
+    bench.outbox.add({ event_name: 'a' })
+    runTimers(bench)
+    await bench.answer(status)
+    runTimers(bench)
+    t.same(bench.posted, [['a']], `${status}`)
+    t.same(bench.storage, {})
+  }
 })
 
 test('what was emptied is not tried again, also when it was in flight', async t => {
-  const { outbox, posted, settle, retries } = openBench(true)
-  outbox.add({ event_name: 'a' })
-  await turn()
-  outbox.add({ event_name: 'b' })
-  outbox.empty()
-  settle(false)
-  for (const { run } of retries) run()
-  outbox.flush(true)
-  t.same(posted, [['a']])
-  outbox.add({ event_name: 'c' })
-  await turn()
-  t.same(posted, [['a'], ['c']])
+  const bench = openBench(t, true)
+  bench.outbox.add({ event_name: 'a' })
+  runTimers(bench)
+  bench.outbox.add({ event_name: 'b' })
+  bench.outbox.empty()
+  await bench.answer(503)
+  runTimers(bench)
+  bench.outbox.flush(true)
+  t.same(bench.posted, [['a']])
+  t.same(bench.storage, {})
+  bench.outbox.add({ event_name: 'c' })
+  runTimers(bench)
+  t.same(bench.posted, [['a'], ['c']])
 })
 
-test('bodies stay small enough for several keepalive requests, and nothing is lost between them', async t => {
-  const { outbox, posted, bodies } = openBench(true)
-  for (let at = 0; at < 40; at++) outbox.add({ event_name: `e${at}`, text: 'x'.repeat(2000) })
-  outbox.add({ event_name: 'huge', text: 'x'.repeat(30_000) })
-  outbox.flush(true)
-  t.same(posted.flat(), [...Array.from({ length: 40 }, (_, at) => `e${at}`), 'huge'])
-  t.ok(bodies.slice(0, -1).every(body => body.length <= 16_000))
+test('a revoke waits for the request in flight, so that the gateway\'s last word is the revoke', async t => {
+  const bench = openBench(t, false)
+  bench.choose('granted')
+  bench.outbox.add({ event_name: 'a' })
+  bench.outbox.flush()
+  bench.choose('denied')
+  bench.outbox.empty()
+  bench.outbox.flush()
+  t.same(bench.posted, [['a']])
+  await bench.answer(202)
+  runTimers(bench)
+  t.same(bench.posted, [['a'], ['https://t.example.com/v1/consent']])
+})
+
+test('bodies stay small, and what the quota of a leaving page does not take is kept', async t => {
+  const bench = openBench(t, true)
+  for (let at = 0; at < 40; at++) bench.outbox.add({ event_name: `e${at}`, text: 'x'.repeat(2000) })
+  bench.outbox.add({ event_name: 'huge', text: 'x'.repeat(30_000) })
+  bench.outbox.flush(true)
+  t.ok(bench.bodies.join('').length <= 20_000, `${bench.bodies.join('').length}`)
+  const kept = (JSON.parse(bench.storage._pstn_c ?? '[]') as PageEvent[]).map(event => String(event.event_name))
+  t.same([...bench.posted.flat(), ...kept], [...Array.from({ length: 40 }, (_, at) => `e${at}`), 'huge'])
+  for (let round = 0; round < 20; round++) {
+    await bench.answer(202)
+    bench.outbox.flush()
+  }
+  t.same(bench.posted.flat(), [...Array.from({ length: 40 }, (_, at) => `e${at}`), 'huge'], 'the page lived on')
+  t.same(bench.storage, {})
 })
 
 test('a post that throws loses nothing and throws nothing', async t => {
-  let broken = true
-  const sent: string[] = []
-  const outbox = openOutbox(() => true, event => event, body => {
-    if (broken) throw new Error('the page replaced fetch')
-    sent.push(body)
-  })
-  outbox.add({ event_name: 'a' })
-  t.doesNotThrow(() => outbox.flush(true))
-  broken = false
-  outbox.flush()
-  t.equal(sent.length, 1)
-  t.match(sent[0], '"event_name":"a"')
+  const bench = openBench(t, true)
+  const { fetch } = globalThis
+  Object.assign(globalThis, { fetch: () => { throw new Error('the page replaced fetch') } })
+  bench.outbox.add({ event_name: 'a' })
+  t.doesNotThrow(() => bench.outbox.flush(true))
+  Object.assign(globalThis, { fetch })
+  bench.outbox.flush()
+  t.same(bench.posted, [['a']])
 })

@@ -1,5 +1,7 @@
-// The events that wait in memory: for a grant, for the one request in flight, or for another try. Nothing is stored.
+// The events that wait: for a grant, for the one request in flight, or for another try.
 import { guarded } from './guard.ts'
+import { post } from './transport.ts'
+import { keepEvents, maySend, tellChoice } from './visitor.ts'
 
 /** An event body of `POST /v1/e` (design.md), as far as it is known when it happens. */
 export type PageEvent = Record<string, unknown>
@@ -7,61 +9,60 @@ export type PageEvent = Record<string, unknown>
 export interface Outbox {
   add: (event: PageEvent) => void
   /** Sends what waits. When the page is about to go, without waiting for the request in flight. */
-  flush: (leaving?: boolean) => void
+  flush: (leaving?: unknown) => void
   /** Forgets everything, also what is in flight and would have been tried again. */
   empty: () => void
 }
 
 /**
- * Keeps events in order: one request at a time, tried again after 2, 4, 8 … seconds or with the next event. Over fifty
- * waiting events the oldest go, except the first, which is the landing.
- * `isOpen` says whether events may be sent now; `complete` adds what may be read only then; `post` settles with false
- * when the batch is to be tried again; `later` is setTimeout.
+ * Keeps events in order: one request at a time, tried again after 2, 4, 8 … seconds or with the next event, or by a
+ * later page. Over fifty waiting events the oldest go, except the first, which is the landing. A new choice is told to
+ * the gateway when nothing is left to send or in flight, and when the page is about to go.
+ * `complete` adds to an event what may be read only when it is sent.
  */
-export function openOutbox (
-  isOpen: () => boolean,
-  complete: (event: PageEvent) => PageEvent,
-  post: (body: string, settle: (done: boolean) => void) => void,
-  later: (run: () => void, delayMs: number) => unknown = setTimeout
-): Outbox {
+export function openOutbox (base: string, seed: string, complete: (event: PageEvent) => PageEvent): Outbox {
   // Numbers stand in functions: there the minifier puts them where they are used.
   const maxWaiting = 50
-  /** A body stays so small that several fit into the browser's 64 KiB for keepalive requests. */
   const maxBodyCharacters = 16_000
+  /** The browser's quota for all requests that may outlive their page is 64 KiB; a character takes three at most. */
+  const maxLeavingCharacters = 20_000
   let waiting: PageEvent[] = []
   let inFlight = 0
   let failures = 0
 
-  const flush = guarded((leaving?: boolean) => {
-    while (waiting[0] && isOpen()) {
-      if (inFlight && !leaving) return
+  const flush = guarded((leaving?: unknown): void => {
+    while (waiting[0] && maySend()) {
       let count = waiting.length
-      let body
+      let body: string
       do body = JSON.stringify({ sent_at: Date.now(), events: waiting.slice(0, count).map(complete) })
-      while (body.length > maxBodyCharacters && count > 1 && (count >>= 1))
-      post(body, done => {
-        inFlight--
-        if (done) {
-          failures = 0
-          flush()
-        } else {
-          list.unshift(...batch)
-          later(flush, 2000 * 2 ** failures++)
-        }
+      while (body[maxBodyCharacters] && (count >>= 1))
+      if (inFlight && (!leaving || inFlight + body.length > maxLeavingCharacters)) {
+        if (leaving) keepEvents(waiting)
+        return
+      }
+      post(base + 'v1/e', body, done => {
+        inFlight -= body.length
+        if (!done) list.unshift(...(JSON.parse(body) as { events: PageEvent[] }).events)
+        keepEvents(waiting)
+        failures = done ? 0 : failures + 1
+        setTimeout(flush, failures && 1000 << failures)
       })
       // Only now: a fetch that the page has broken may have thrown.
       const list = waiting
-      const batch = list.splice(0, count)
-      inFlight++
+      list.splice(0, count || 1)
+      inFlight += body.length
     }
+    if (!inFlight || leaving) tellChoice(base, seed)
   })
 
   return {
     add (event) {
       waiting.push(event)
-      if (waiting.length > maxWaiting) waiting.splice(1, 1)
-      // After the task at hand, so that what happens together travels together.
-      queueMicrotask(flush)
+      if (waiting[maxWaiting]) waiting.splice(1, 1)
+      // After the task at hand: what happens together travels together, and the page's own tags have been called. But
+      // a page that cannot be seen may be on its way out.
+      if (document.hidden) flush(1)
+      else setTimeout(flush)
     },
     flush,
     empty () {

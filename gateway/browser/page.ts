@@ -1,64 +1,55 @@
 // One page load: the landing, the consent, the events. Wires the parts of the script to the browser.
-import { readChoice, type Said } from './choice.ts'
-import { guarded } from './guard.ts'
-import { drawDigits, eventIdFor, findClickIds } from './identifiers.ts'
+import { toConsent } from './choice.ts'
+import { guarded, listen } from './guard.ts'
+import { drawSeed, eventIdFor, findClickIds, findCookie, makeMetaCookies } from './identifiers.ts'
 import { announce, listenToLayer } from './layer.ts'
 import { assistLeadForms } from './lead_forms.ts'
 import { openOutbox, type PageEvent } from './outbox.ts'
-import type { PublicSite } from './public_site.ts'
-import { openTransport } from './transport.ts'
-import { allowed, choose, gpc, metaCookies, openVisitor, readCookies, said, writeMetaCookies } from './visitor.ts'
+import { watchViews } from './views.ts'
+import { choose, gpc, gpcRule, isRefused, keepEvents, marks, may, mayAds, maySend, metaCookies, metaPrefix, writeCookie }
+  from './visitor.ts'
 
 export interface Page {
+  /** Set by the copy of the script that starts. */
+  v: number
   track: (name: string, params?: Record<string, unknown>) => { event_id: string }
   consent: (choice: unknown) => void
   privacy: () => { gpc: boolean, honored: boolean }
-}
-
-/** What a lead post should carry, by the name of its form field; '' for what was allowed before and is not now. */
-function hiddenValues (clickIds: Record<string, string>): Record<string, string> {
-  const jar = readCookies('ads')
-  const values: Record<string, string> = { postern_page: location.href }
-  for (const [key, state] of Object.entries(said)) values['postern_consent_' + key] = state
-  for (const [param, value] of Object.entries(clickIds)) values['postern_click_' + param] = allowed.ads ? value : ''
-  for (const name of metaCookies) values['postern' + name] = jar[name] ?? ''
-  return values
+  /**
+   * Set by a module that knows the page's own tags: what they did with an event that is about to be sent, by destination
+   * type. It may add to the event, as far as `may` allows (choice.ts: by the place of the key).
+   */
+  tags?: (event: PageEvent, may: (at: number) => boolean) => Record<string, string> | undefined
 }
 
 /** Starts the script on a page. `base` is the folder it was served from, ending with a slash. */
-export function openPage (site: PublicSite, base: string): Page {
-  openVisitor(site)
-  const startedAtMs = Date.now()
-  const random = drawDigits()
-  const { referrer } = document
-  const clickIds = findClickIds(location.href + (referrer.startsWith(location.origin + '/') ? ' ' + referrer : ''))
-  const post = openTransport(base)
+export function openPage (base: string, options: DOMStringMap): Page {
+  const seed = drawSeed()
+  let { referrer } = document
+  let here = location.href
+  const clickIds = findClickIds(here + (referrer.startsWith(location.origin + '/') ? ' ' + referrer : ''))
 
-  /** Cookies, click ids and the device are read here and not earlier: only when sending is allowed. */
+  /** Click ids are added here and not earlier: only when sending is allowed. */
   const complete = (event: PageEvent): PageEvent => ({
+    browser_tags: page.tags?.(event, may) ?? { meta: window.fbq ? 'unknown' : 'absent' },
+    page_seed: seed,
     ...event,
-    language: navigator.language,
-    screen_resolution: `${screen.width}x${screen.height}`,
-    click_ids: allowed.ads ? clickIds : undefined,
-    cookies: { ...readCookies('ads'), ...readCookies('analytics') },
-    consent: said,
-    gpc,
-    browser_tags: { meta: window.fbq ? 'unknown' : 'absent' },
-    page_seed: `${startedAtMs}.${random}`
+    click_ids: mayAds() ? event.click_ids ?? clickIds : null,
+    consent: toConsent(marks),
+    gpc
   })
-  const outbox = openOutbox(() => allowed.events, complete, (body, done) => post('v1/e', body, done))
+  const outbox = openOutbox(base, seed, complete)
+
+  // A copy: what the page changes afterwards is another event.
+  const remember = guarded((event: PageEvent) => isRefused() || outbox.add(JSON.parse(JSON.stringify(event)) as PageEvent))
 
   const settle = () => {
-    writeMetaCookies(startedAtMs, random, clickIds.fbclid)
-    if (allowed.refused) outbox.empty()
+    // Before the pixel runs; where it is on the page already, the cookies are its own.
+    if (mayAds() && !window.fbq) makeMetaCookies(document.cookie, metaPrefix, seed, clickIds.fbclid, writeCookie)
+    if (isRefused()) outbox.empty()
     outbox.flush()
   }
-  const hear = (given: Said) => choose(given, settle)
-
-  const remember = guarded((event: PageEvent) => {
-    // A copy: what the page changes afterwards is another event.
-    if (!allowed.refused) outbox.add(JSON.parse(JSON.stringify(event)) as PageEvent)
-  })
+  const hear = guarded((given: unknown) => choose(given, settle))
 
   const track = (name: string, params?: Record<string, unknown>) => {
     const id = eventIdFor(name, params)
@@ -75,14 +66,40 @@ export function openPage (site: PublicSite, base: string): Page {
     return { event_id: id }
   }
 
+  /** What a lead post should carry, by the name of its form field; '' for what was allowed before and is not now. */
+  const hiddenValues = () => {
+    const values: Record<string, string> = { postern_page: location.href, postern_elapsed: '' + (Date.now() - parseInt(seed)) }
+    const consent: Record<string, string> = toConsent(marks)
+    for (const key in consent) values['postern_consent_' + key] = consent[key] as string
+    for (const param in clickIds) values['postern_click_' + param] = mayAds() ? clickIds[param] as string : ''
+    for (const name of metaCookies) values['postern' + name] = mayAds() ? findCookie(document.cookie, name) : ''
+    return values
+  }
+
+  const page: Page = {
+    v: 1,
+    track,
+    consent: hear,
+    // Honoured is a signal that is followed: by the rule `limit` too, where events go with a restriction.
+    privacy: () => ({ gpc, honored: gpc && !(gpcRule && mayAds()) })
+  }
+
+  if (maySend()) keepEvents([])?.forEach(outbox.add)
   settle()
   listenToLayer(hear)
-  assistLeadForms(base, post, () => hiddenValues(clickIds), track)
-  for (const moment of ['pagehide', 'visibilitychange']) addEventListener(moment, () => outbox.flush(true))
-
-  return {
-    track,
-    consent: guarded(choice => hear(readChoice(choice))),
-    privacy: () => ({ gpc, honored: allowed.honored })
+  assistLeadForms(base, hiddenValues, track)
+  listen('pagehide', outbox.flush)
+  listen('visibilitychange', outbox.flush)
+  if (options.pageView !== 'off') {
+    const view = () => track('page_view')
+    view()
+    watchViews(() => {
+      referrer = here
+      here = location.href
+      view()
+    })
+    // Back from the back/forward cache: the same page load, seen again.
+    listen('pageshow', (event: PageTransitionEvent) => event.persisted && view())
   }
+  return page
 }

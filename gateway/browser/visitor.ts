@@ -1,67 +1,81 @@
-// The visitor's choice on this page: read from our one cookie, changed by the banner; and the writing of cookies.
-import { consentMarks, formatConsentCookie, parseConsentCookie } from '../../schema/consent_cookie.ts'
-import { decide, type Allowed, type Said } from './choice.ts'
-import { cookieDomain, cookieNames, missingMetaCookies, parseJar } from './identifiers.ts'
-import type { PublicSite } from './public_site.ts'
-
-declare global {
-  interface Window { fbq?: unknown }
-}
+// The visitor's choice on this page: read from our one cookie, changed by the banner; and what may be kept meanwhile.
+import { addAnswers, findChoice, isGranted, toConsent, type Marks } from './choice.ts'
+import { guarded } from './guard.ts'
+import type { PageEvent } from './outbox.ts'
+import type { EmbeddedSite } from './public_site.ts'
+import { insist } from './transport.ts'
 
 export const metaCookies = ['_fbp', '_fbc']
 
 // One page has one visitor, so this is the module's own state: the bundle is a third smaller than with a parameter.
-export let said: Said = {}
-export let allowed: Allowed
-export let gpc = false
-let site: PublicSite
-/** Domain of the cookies we write; '' is the page's host. */
-let domain = ''
+export let marks: Marks
+export let gpc: boolean
+export let gpcRule: number
+export let metaPrefix: string
+let [unsaid, , cookieAttributes, cookieName, cookieSeconds] = [] as unknown as EmbeddedSite
+/** The gateway does not know of the choice yet: it holds a cookie that no script sees, and what came before. */
+let isUntold: unknown
 
-/** Sets a cookie for the whole site, or deletes it (0 days). */
-function writeCookie (name: string, value: string, days: number): void {
-  document.cookie = `${name}=${value}; Path=/; SameSite=Lax; Max-Age=${days * 86_400}` +
-    (domain && '; Domain=' + domain) + (/^https/.test(location.href) ? '; Secure' : '')
+export const may = (at: number): boolean => isGranted(at, marks, unsaid, gpc, gpcRule)
+
+/** Whether ad cookies and click ids may be read, written and sent. */
+export const mayAds = (): boolean => may(0)
+
+/** Whether events may be sent: the networks' personalisation alone allows nothing. */
+export const maySend = (): boolean => may(0) || may(1) || may(3)
+
+/** Whether both kinds of storage were answered, and nothing is allowed: nothing waits any longer. */
+export const isRefused = (): boolean => !maySend() && /^[01]..[01]/.test(marks)
+
+/** Whether the choice stays in the cookie: what allows something, and a refusal where silence would be a yes. */
+const isKept = () => maySend() || unsaid === '1'
+
+const metaSeconds = 7_776_000
+
+export function writeCookie (name: string, value: string, seconds = metaSeconds): void {
+  document.cookie = `${name}=${value};Max-Age=${seconds}${cookieAttributes}`
 }
 
 /** Learns the site and what the visitor chose on an earlier page. No other cookie is looked at. */
-export function openVisitor (ofSite: PublicSite): void {
-  site = ofSite
-  domain = cookieDomain(location.hostname, site.cookie_domain)
+export function openVisitor (site: EmbeddedSite): void {
+  [unsaid, gpcRule, cookieAttributes, cookieName, cookieSeconds, metaPrefix] = site
   gpc = !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl
-  said = parseConsentCookie(parseJar(document.cookie, /^/)[site.consent_cookie] ?? '')?.consent ?? {}
-  allowed = decide(said, site, gpc)
+  marks = findChoice(document.cookie, cookieName)
+  // Where silence is a no, a denial lies here only while the gateway has not confirmed it.
+  isUntold = isRefused() && !isKept()
 }
 
-/** The cookies of a purpose, if it is allowed. */
-export function readCookies (purpose: 'ads' | 'analytics'): Record<string, string> {
-  return allowed[purpose] ? parseJar(document.cookie, cookieNames[purpose]) : {}
-}
-
-/** Makes Meta's cookies before its pixel runs; where the pixel is on the page already, they are its own. */
-export function writeMetaCookies (clickedAtMs: number, random: string, fbclid: string | undefined): void {
-  if (!allowed.ads || window.fbq) return
-  const metaCookieDays = 90
-  const missing = missingMetaCookies(readCookies('ads'), domain, clickedAtMs, random, fbclid)
-  for (const name in missing) writeCookie(name, missing[name] as string, metaCookieDays)
-}
+/** Keeps events for a later page, and gives back what an earlier one kept; only while events are allowed. */
+export const keepEvents = guarded((events: PageEvent[]): PageEvent[] => {
+  const kept = localStorage[cookieName] as string | undefined
+  if (events[0] && maySend()) localStorage[cookieName] = JSON.stringify(events)
+  else delete localStorage[cookieName]
+  return kept ? JSON.parse(kept) as PageEvent[] : []
+})
 
 /**
- * Takes a choice, or a part of one. A choice that allows something is kept in the cookie; a refusal only where silence
- * would be a yes. An unchanged choice keeps its time, and `onChange` does not hear of it. Ad storage taken back takes
- * Meta's cookies with it.
+ * Takes a choice, or a part of one; an unchanged one keeps its time, and `onChange` does not hear of it. Ad storage
+ * taken back takes Meta's cookies with it. The cookie holds a revoke until the gateway has confirmed it.
  */
-export function choose (given: Said, onChange: () => void): void {
-  const next = { ...said, ...given }
-  const before = allowed
-  if (consentMarks(next) === consentMarks(said)) return
-  said = next
-  allowed = decide(said, site, gpc)
-  const kept = allowed.events || site.consent === 'opt_out'
-  if (kept || before.events) {
-    const choice = formatConsentCookie(said, Math.floor(Date.now() / 1000))
-    writeCookie(site.consent_cookie, choice, kept ? site.consent_days : 0)
+export function choose (given: unknown, onChange: () => void): void {
+  const next = addAnswers(marks, given)
+  if (next === marks) return
+  const couldSend = maySend()
+  const hadAds = mayAds()
+  marks = next
+  if (isKept() || couldSend) {
+    isUntold = 1
+    writeCookie(cookieName, `1.${marks}.${Date.now() / 1000 | 0}`, cookieSeconds)
   }
-  if (before.ads && !allowed.ads) for (const name of metaCookies) writeCookie(name, '', 0)
+  if (hadAds && !mayAds()) for (const name of metaCookies) writeCookie(name, '', 0)
+  if (couldSend && !maySend()) keepEvents([])
   onChange()
+}
+
+/** Tells the gateway of a new choice: it renews or deletes the cookies that scripts do not see, and stops what waits. */
+export function tellChoice (base: string, seed: string): void {
+  if (!isUntold) return
+  isUntold = 0
+  insist(base + 'v1/consent', JSON.stringify({ consent: toConsent(marks), page_seed: seed }), () =>
+    isKept() || writeCookie(cookieName, '', 0))
 }

@@ -1,0 +1,1 @@
+(__page,__options)=>{(()=>{var i=a=>{let t=()=>{let{hasResponse:o,consent:n}=window.Cookiebot??{};if(!o)return;let e=n?.marketing===!0;a.consent({ad_storage:e,ad_user_data:e,ad_personalization:e,analytics_storage:n?.statistics===!0})};for(let o of["CookiebotOnConsentReady","CookiebotOnAccept","CookiebotOnDecline"])addEventListener(o,t);t()},s=i;s(__page,__options);})();}

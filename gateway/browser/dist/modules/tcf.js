@@ -1,0 +1,1 @@
+(__page,__options)=>{(()=>{var p=a=>{let o=window.__tcfapi;o?.("addEventListener",2,({eventStatus:n,gdprApplies:s,purpose:r},i)=>{if(!i||s===!1||!/^(tcloaded|useractioncomplete)$/.test(n??""))return;let e=(...c)=>c.every(d=>r?.consents?.[d]===!0);a.consent({ad_storage:e(1),ad_user_data:e(1,7),ad_personalization:e(1,3,4),analytics_storage:e(1,8)})})},t=p;t(__page,__options);})();}

@@ -1,0 +1,15 @@
+// The names of conversions under which the script and the gateway derive the same id from a transaction.
+
+/**
+ * GA4's name and what else the gateway takes for it, as it compares names (schema/event_names.ts; a test looks at both).
+ * Names that are not here are no conversions: they stand as they are.
+ */
+const known = 'purchase=completepayment=ordercompleted refund generate_lead=lead=submitform ' +
+  'sign_up=completeregistration contact schedule subscribe start_trial submit_application'
+
+/** GA4's name of a conversion; any other name trimmed. */
+export function canonicalName (given: string): string {
+  const plain = (name: string) => name.toLowerCase().replace(/[\s_-]/g, '')
+  return known.split(' ').map(entry => entry.split('='))
+    .find(names => names.some(name => plain(name) === plain(given)))?.[0] ?? given.trim()
+}

@@ -1,0 +1,112 @@
+// POST /v1/consent: a visitor's choice; renews or deletes the cookies that only a server can, and records a revoke.
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { effective, storable, type Consent, type EffectiveConsent } from '../schema/consent.ts'
+import { consentMarks, formatConsentCookie } from '../schema/consent_cookie.ts'
+import { readBody } from './body.ts'
+import { readPageSeed } from './clock.ts'
+import { setCookie, type CookieScope } from './cookies.ts'
+import { judgeOrigin, judgeTrust, openDoor } from './door.ts'
+import { storedChoice } from './gather.ts'
+import { siteOf, type Gateway } from './gateway.ts'
+import type { Incoming } from './receive.ts'
+import { Refusal } from './refusal.ts'
+import type { RevokeLog } from './revokes.ts'
+import { readConsent } from './said.ts'
+import type { Site } from './site.ts'
+import { makeVisitorId, verifyVisitor } from './visitor.ts'
+
+export const consentRoute = '/v1/consent'
+const consentBodyBytes = 4 * 1024
+const daySeconds = 86_400
+
+type Door = Omit<Incoming, 'posts' | 'sentAt' | 'isOverLimit'>
+
+/** The answers in a body: `{"consent": {…}}`, or the four keys by themselves. Throws a Refusal when there are none. */
+async function readAnswers (request: FastifyRequest): Promise<{ said: Partial<Consent>, seed: unknown }> {
+  const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+  const read = await readBody(bytes, request.headers['content-type'], 'json')
+  if ('error' in read) throw new Refusal(read.error.code, read.error.message)
+  const body = Object('json' in read.body ? read.body.json : undefined) as Record<string, unknown>
+  const said = readConsent(body.consent ?? body, 'consent', () => undefined)
+  if (said === undefined) throw new Refusal('invalid_event', 'consent answers none of its four keys', { path: 'consent' })
+  return { said, seed: body.page_seed }
+}
+
+/** A cookie that ends now, wherever it was set: for the whole domain, or for this host alone. */
+function endCookie (name: string, scope: CookieScope): string[] {
+  const ofHost = setCookie(name, '', 0, { ...scope, domain: undefined }, false)
+  return scope.domain === undefined ? [ofHost] : [setCookie(name, '', 0, scope, false), ofHost]
+}
+
+/** The choice's own cookie, with the time at which it was made: a choice that is told twice does not last longer. */
+function choiceCookie (choice: Partial<Consent>, { jar, site, scope }: Door, nowMs: number): string {
+  const nowSeconds = Math.floor(nowMs / 1000)
+  const stored = storedChoice({ jar, site }, nowMs)
+  const isKnown = stored !== undefined && consentMarks(stored.consent) === consentMarks(choice)
+  const chosenAt = isKnown ? Math.min(stored.chosenAtSeconds, nowSeconds) : nowSeconds
+  const leftSeconds = chosenAt + site.consentDays * daySeconds - nowSeconds
+  return setCookie(site.cookies.consent, formatConsentCookie(choice, chosenAt), leftSeconds, scope, false)
+}
+
+/** Whether the choice itself is kept: what allows something, and a refusal where silence would be a yes. */
+function isKept (consent: EffectiveConsent, site: Site, country: string | undefined): boolean {
+  const { ad_storage: ads, ad_user_data: data, analytics_storage: analytics } = consent
+  return [ads, data, analytics].includes('granted') || effective({ country }, site.rule).ad_storage === 'granted'
+}
+
+/** The Set-Cookie lines of a choice: what it allows is renewed, what it forbids ends. */
+function cookiesFor (choice: Partial<Consent>, consent: EffectiveConsent, door: Door, nowMs: number): string[] {
+  const { site, scope } = door
+  const may = storable(consent)
+  return [
+    ...isKept(consent, site, door.browser.country)
+      ? [choiceCookie(choice, door, nowMs)]
+      : endCookie(site.cookies.consent, scope),
+    ...may.visitor ? [] : endCookie(site.cookies.visitor, scope),
+    ...may.adIds ? [] : ['_fbp', '_fbc'].flatMap(name => endCookie(name, scope))
+  ]
+}
+
+/** Who revokes: the visitor of the signed cookie, and the one that this page load made if its cookie is on its way. */
+function visitorsOf (door: Door, seed: unknown, nowMs: number, keys: Gateway['keys']): string[] {
+  const { site, jar, scope } = door
+  const verified = verifyVisitor({
+    cookieName: site.cookies.visitor, jar, scope, nowMs, consentDays: site.consentDays, grantedAtMs: nowMs
+  }, keys)
+  const read = readPageSeed(seed)
+  const made = read !== null && 'value' in read ? makeVisitorId(read.value, scope, keys) : undefined
+  return [verified, made].filter(id => id !== undefined)
+}
+
+async function choose (request: FastifyRequest, reply: FastifyReply, gateway: Gateway, revokes: RevokeLog) {
+  const site = siteOf(request)
+  const { said, seed } = await readAnswers(request)
+  const nowMs = gateway.now()
+  const door = openDoor(request, site, judgeTrust(request, site), gateway.newRandom(), nowMs)
+  const choice = { ...storedChoice(door, nowMs)?.consent, ...said }
+  const consent = effective({ consent: choice, gpc: door.gpc, country: door.browser.country }, site.rule)
+
+  // Recorded before the cookies go: if that fails, the next try must still know whose revoke it is.
+  if (choice.ad_storage === 'denied' || choice.ad_user_data === 'denied') {
+    await revokes.record(site.name, visitorsOf(door, seed, nowMs, gateway.keys), nowMs)
+  }
+  if (door.takesCookies) reply.header('set-cookie', cookiesFor(choice, consent, door, nowMs))
+  const { ad_storage: ads, ad_user_data: data, ad_personalization: persona, analytics_storage: analytics } = consent
+  return {
+    status: 'recorded',
+    consent: { ad_storage: ads, ad_user_data: data, ad_personalization: persona, analytics_storage: analytics }
+  }
+}
+
+/** Adds the route. A page of another site may not choose for the visitor. */
+export function addConsentRoute (app: FastifyInstance, gateway: Gateway, revokes: RevokeLog): void {
+  app.post(consentRoute, {
+    bodyLimit: consentBodyBytes,
+    onRequest: async request => {
+      if (judgeOrigin(request, siteOf(request)) === 'foreign') {
+        throw new Refusal('origin_not_allowed', 'this origin is not among the site\'s origins')
+      }
+      await gateway.refuseOverLimit(request)
+    }
+  }, async (request, reply) => await choose(request, reply, gateway, revokes))
+}
