@@ -1,9 +1,11 @@
 // What Google says half an hour later, as outcomes: every processing reason, on the right events.
+import fc from 'fast-check'
 import { test } from 'tap'
 import type { Outcome } from '../../../schema/outcome.ts'
 import type { NetworkResponse } from '../../destination.ts'
 import { outcomesOf } from '../../judge.ts'
 import { bareReason, knownReasons } from './errors.ts'
+import { judge } from './judge.ts'
 import { judgeVerdict } from './verdict.ts'
 
 interface Count { recordCount?: unknown, reason?: unknown, recordIndices?: unknown }
@@ -148,5 +150,31 @@ test('an answer without a status is asked again, or shows that nobody will ever 
 test('keeps the warnings that come with a success', t => {
   const warningInfo = { warningCounts: [{ recordCount: '2', reason: 'PROCESSING_WARNING_REASON_INTERNAL_ERROR' }] }
   t.match(judgeVerdict(statusOf('SUCCESS', [], { warningInfo }), 3), { said: '2 INTERNAL_ERROR' })
+  t.end()
+})
+
+test('whatever comes, every event has one outcome and none counts unless Google says so', t => {
+  const json = fc.jsonValue({ maxDepth: 4 })
+  const reason = fc.oneof(fc.constantFrom('PROCESSING_ERROR_REASON_EVENT_TOO_OLD', 'TOO_RECENT_CLICK', ''), json)
+  const places = fc.oneof(fc.array(fc.oneof(fc.integer({ min: -1, max: 6 }), json)), json)
+  const counts = fc.array(fc.record({ reason, recordCount: fc.oneof(fc.nat(9), json), recordIndices: places },
+    { requiredKeys: [] }))
+  const told = fc.record({
+    requestStatus: fc.oneof(fc.constantFrom('FAILED', 'FAILURE', 'PARTIAL_SUCCESS', 'PROCESSING'), json),
+    errorInfo: fc.oneof(fc.record({ errorCounts: fc.oneof(counts, json) }), json)
+  }, { requiredKeys: [] })
+  const body = fc.oneof(fc.record({ requestStatusPerDestination: fc.oneof(fc.array(told), json) }), json)
+  const few = fc.integer({ min: 1, max: 5 })
+  fc.assert(fc.property(body, fc.constantFrom(200, 400, 403, 404), few, (given, status, count) => {
+    const found = outcomes({ status, headers: {}, body: given }, count)
+    const mayCount = status === 200 && /SUCCESS|FAIL/.test(JSON.stringify(given))
+    const isOpen = found.every(({ kind }) => kind !== 'delivered' && kind !== 'rejected')
+    return found.length === count && (mayCount || isOpen)
+  }))
+  fc.assert(fc.property(json, fc.integer({ min: 200, max: 599 }), few, (given, status, count) => {
+    const found = outcomesOf(judge({ status, headers: {}, body: given }, new Array(count).fill({})), count)
+    return found === 'isolate' || (found.length === count && found.every(({ kind }) => kind !== 'delivered'))
+  }))
+  t.pass('for any answer')
   t.end()
 })
