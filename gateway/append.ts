@@ -5,6 +5,7 @@ import type { Pool } from '../config/postgres.ts'
 import { eventKey, toPlaintexts, transactionClaim } from '../schema/sealing.ts'
 import { subjectsOf } from '../schema/subject.ts'
 import { hasContact, type Arrival, type Receipt } from './arrival.ts'
+import { appendStatement, toColumns } from './columns.ts'
 
 /** One arrival as columns; sealed, so that nothing personal waits in memory longer than it must. */
 export interface Row {
@@ -75,41 +76,18 @@ export function toRow (arrival: Arrival, keys: Keys, country?: string): Row {
   }
 }
 
-const columnTypes = ['text', 'uuid', 'timestamptz', 'timestamptz', 'text', 'text', 'bytea', 'bytea', 'trust', 'boolean',
-  'boolean', 'bytea', 'bytea', 'bytea', 'bytea', 'timestamptz', 'bytea', 'text', 'bytea', 'text', 'text', 'bytea',
-  'integer',
-  'bytea']
-const appendStatement = {
-  name: 'append_parts',
-  text: 'SELECT ord, status, kept_event_id, is_new_event FROM append_parts(' +
-    columnTypes.map((type, index) => `$${index + 1}::${type}[]`).join(', ') + ')'
-}
-
-function toColumns (rows: readonly Row[]): unknown[][] {
-  const column = (pick: (row: Row) => unknown) => rows.map(pick)
-  return [
-    column(row => row.site), column(row => row.receiptId), column(row => row.receivedAt), column(row => row.occurredAt),
-    column(row => row.eventName), column(row => row.eventId), column(row => row.digest), column(row => row.claim),
-    column(row => row.trust), column(row => row.hasContact), column(row => row.isBot), column(row => row.visitor),
-    column(row => row.sealed), column(row => row.sealedClient),
-    column(row => row.touch?.digest ?? null), column(row => row.touch?.at ?? null), column(row => row.touch?.sealed ??
-      null),
-    column(row => row.lead?.id ?? null), column(row => row.lead?.sealed ?? null), column(row => row.lead?.flag ?? null),
-    column(row => row.lead?.otherEventId ?? null), column(row => row.lead?.otherDigest ?? null),
-    rows.flatMap((row, index) => row.subjects.map(() => index + 1)), rows.flatMap(row => row.subjects)
-  ]
-}
-
+/** Of an arrival whose event was known. */
 interface Appended { ord: number, status: Receipt['status'], kept_event_id: string, is_new_event: boolean }
 
 /** Stores rows in one transaction of one statement; receipts in the same order. Rejects as `pg` does. */
 export async function appendRows (pool: Pool, rows: readonly Row[]): Promise<Receipt[]> {
   const { rows: appended } = await pool.query<Appended>({ ...appendStatement, values: toColumns(rows) })
   const byOrd = new Map(appended.map(one => [one.ord, one]))
-  return rows.map((_, index) => {
+  return rows.map((row, index) => {
     const one = byOrd.get(index + 1)
-    if (one === undefined) throw new Error('append_parts() gave no answer for an arrival')
-    return { status: one.status, eventId: one.kept_event_id, isNewEvent: one.is_new_event }
+    return one === undefined
+      ? { status: 'stored', eventId: row.eventId, isNewEvent: true }
+      : { status: one.status, eventId: one.kept_event_id, isNewEvent: one.is_new_event }
   })
 }
 

@@ -27,6 +27,8 @@ CREATE TABLE events (
   PRIMARY KEY (event_seq, receipt_id, day)
 ) PARTITION BY RANGE (day);
 COMMENT ON TABLE events IS 'One row per arrival; rows with the same event_seq are parts of one event.';
+-- What is sealed cannot be compressed; by itself Postgres would try for each row of more than 2 kB.
+ALTER TABLE events ALTER sealed SET STORAGE EXTERNAL, ALTER sealed_client SET STORAGE EXTERNAL;
 
 -- Which event an arrival belongs to: 16 bytes of SHA-256 over event_name and event_id, or, for the claim of a purchase
 -- or refund, over event_name and transaction_id. Unique across days, so not partitioned by them.

@@ -1,104 +1,129 @@
 -- Up Migration
 
 -- Stores a batch of arrivals in one round trip: keys, parts, leads, touches, subjects and the mark "not yet routed".
--- Every array holds one element per arrival; subject_* are flattened pairs (index of the arrival from 1, blind index).
+-- Every array holds one element per arrival, except subject_*: pairs of an arrival's index (from 1) and a place. All bytes
+-- are in one parameter, and *_ats and *_lengths say where in it (from 1; NULL: there are none): digests first, 16 bytes
+-- each; without a length it is 16, too. gateway/columns.ts lays them out.
 --
--- The first statement stores every arrival whose keys are all new. Keys go in sorted, so that two lanes never deadlock.
--- What is left met an existing key: each such arrival is settled on its own by append_known_part().
+-- The first statements store every arrival whose keys are all new. Keys go in sorted, so that two lanes never deadlock.
+-- What is left met an existing key: each such arrival is settled on its own by append_known_part(). The result has a row
+-- for each of these only: whatever is not in it was stored as a new event under its own id.
 CREATE FUNCTION append_parts (
-  sites text[], receipt_ids uuid[], received_ats timestamptz[], occurred_ats timestamptz[],
-  event_names text[], event_ids text[], digests bytea[], claims bytea[], trusts trust[],
-  has_contacts boolean[], is_bots boolean[], visitors bytea[], sealeds bytea[], sealed_clients bytea[],
-  touch_digests bytea[], touch_ats timestamptz[], touch_sealeds bytea[],
-  lead_ids text[], lead_sealeds bytea[], lead_flags text[], other_event_ids text[], other_digests bytea[],
-  subject_ords integer[], subject_blinds bytea[]
-) RETURNS TABLE (ord integer, status text, kept_event_id text, event_seq bigint, is_new_event boolean)
+  sites text[], receipt_ids uuid[], received_ms bigint[], occurred_ms bigint[],
+  event_names text[], event_ids text[], trusts trust[], has_contacts boolean[], is_bots boolean[],
+  touch_ms bigint[], lead_ids text[], lead_flags text[], other_event_ids text[],
+  claim_ats integer[], visitor_ats integer[], sealed_ats integer[], client_ats integer[],
+  touch_digest_ats integer[], touch_ats integer[], lead_ats integer[], other_digest_ats integer[],
+  sealed_lengths integer[], client_lengths integer[], touch_lengths integer[], lead_lengths integer[],
+  subject_ords integer[], subject_ats integer[], bytes bytea
+) RETURNS TABLE (ord integer, status text, kept_event_id text, is_new_event boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-  arrival record;
+  seqs bigint[] := ARRAY(SELECT nextval('part_seq') FROM generate_series(1, cardinality(sites)));
+  days date[] := ARRAY(SELECT (to_timestamp(ms::float8 / 1000) AT TIME ZONE 'UTC')::date FROM unnest(received_ms) AS ms);
+  taken bigint[];
+  news boolean[];                     -- NULL: all are new
+  kept_seqs bigint[] := seqs;
+  kept_days date[] := days;
+  routed_seqs bigint[] := seqs;
+  routed_days date[] := days;
   settled record;
-  kept_day date;
-  new_seqs bigint[] := '{}';
-  new_days date[] := '{}';
+  i integer;
 BEGIN
-  INSERT INTO touches AS t (site, visitor, digest, seen_at, sealed)
-    SELECT DISTINCT ON (u.site, u.visitor, u.digest) u.site, u.visitor, u.digest, u.seen_at, u.sealed
-    FROM unnest(sites, visitors, touch_digests, touch_ats, touch_sealeds) AS u (site, visitor, digest, seen_at, sealed)
-    WHERE u.digest IS NOT NULL AND u.visitor IS NOT NULL
-    ORDER BY u.site, u.visitor, u.digest, u.seen_at
-    ON CONFLICT DO NOTHING;
+  IF cardinality(array_remove(touch_ats, NULL)) > 0 THEN
+    INSERT INTO touches AS t (site, visitor, digest, seen_at, sealed)
+      SELECT DISTINCT ON (site, visitor, digest) site, visitor, digest, to_timestamp(ms::float8 / 1000), sealed FROM (
+        SELECT u.site, substring(bytes FROM u.visitor_at FOR 16) AS visitor, substring(bytes FROM u.digest_at FOR 16) AS digest,
+          u.ms, substring(bytes FROM u.at FOR u.length) AS sealed
+        FROM unnest(sites, visitor_ats, touch_digest_ats, touch_ms, touch_ats, touch_lengths)
+          AS u (site, visitor_at, digest_at, ms, at, length)
+        WHERE u.at IS NOT NULL AND u.visitor_at IS NOT NULL
+      ) AS landing
+      ORDER BY site, visitor, digest, ms
+      ON CONFLICT DO NOTHING;
+  END IF;
 
-  FOR arrival IN
-    WITH input AS MATERIALIZED (
-      SELECT nextval('part_seq') AS seq, (u.received_at AT TIME ZONE 'UTC')::date AS day, u.*
-      FROM unnest(sites, receipt_ids, received_ats, occurred_ats, event_names, event_ids, digests, claims, trusts,
-        has_contacts, is_bots, visitors, sealeds, sealed_clients, lead_ids, lead_sealeds, lead_flags,
-        other_event_ids, other_digests) WITH ORDINALITY
-        AS u (site, receipt_id, received_at, occurred_at, event_name, event_id, digest, claim, trust,
-          has_contact, is_bot, visitor, sealed, sealed_client, lead_id, lead_sealed, lead_flag,
-          other_event_id, other_digest, ord)
-    ), wanted AS (
-      SELECT site, digest, seq, day FROM input
-      UNION ALL
-      SELECT site, claim, seq, day FROM input WHERE claim IS NOT NULL
-    ), taken AS (
-      INSERT INTO event_keys AS k (site, digest, event_seq, day)
-        SELECT site, digest, seq, day FROM wanted ORDER BY site, digest, seq
-        ON CONFLICT DO NOTHING
-        RETURNING k.event_seq AS seq
-    ), counted AS (
-      SELECT seq, count(*) AS keys FROM taken GROUP BY seq
-    ), judged AS (
-      SELECT i.*, coalesce(c.keys, 0) = 1 + (i.claim IS NOT NULL)::integer AS is_new FROM input i LEFT JOIN counted c USING (seq)
-    ), stored AS (
-      INSERT INTO events (event_seq, seq, received_at, occurred_at, receipt_id, day, trust, has_contact, is_bot, is_lead,
-          site, event_name, event_id, visitor, sealed, sealed_client)
-        SELECT seq, seq, received_at, occurred_at, receipt_id, day, trust, has_contact, is_bot, lead_id IS NOT NULL,
-          site, event_name, event_id, visitor, sealed, sealed_client
-        FROM judged WHERE is_new
-    )
-    SELECT * FROM judged ORDER BY ord
-  LOOP
-    IF arrival.is_new THEN
-      new_seqs := new_seqs || arrival.seq;
-      new_days := new_days || arrival.day;
-      status := 'stored';
-      kept_event_id := arrival.event_id;
-      event_seq := arrival.seq;
-      kept_day := arrival.day;
-      is_new_event := true;
-      IF arrival.lead_id IS NOT NULL THEN
-        PERFORM append_lead(arrival.site, arrival.lead_id, arrival.seq, arrival.day, arrival.received_at, arrival.visitor,
-          arrival.lead_flag, arrival.lead_sealed);
+  WITH inserted AS (
+    INSERT INTO event_keys AS k (site, digest, event_seq, day)
+      SELECT site, digest, seq, day FROM (
+        SELECT u.site, substring(bytes FROM (u.ord::integer - 1) * 16 + 1 FOR 16) AS digest, u.seq, u.day
+        FROM unnest(sites, seqs, days) WITH ORDINALITY AS u (site, seq, day, ord)
+        UNION ALL
+        SELECT u.site, substring(bytes FROM u.at FOR 16), u.seq, u.day
+        FROM unnest(sites, seqs, days, claim_ats) AS u (site, seq, day, at) WHERE u.at IS NOT NULL
+      ) AS wanted
+      ORDER BY site, digest, seq
+      ON CONFLICT DO NOTHING
+      RETURNING k.event_seq AS seq
+  )
+  SELECT array_agg(seq) INTO taken FROM inserted;
+
+  IF coalesce(cardinality(taken), 0) < cardinality(sites) + cardinality(array_remove(claim_ats, NULL)) THEN
+    news := ARRAY(
+      SELECT coalesce(c.keys, 0) = 1 + (u.claim_at IS NOT NULL)::integer
+      FROM unnest(seqs, claim_ats) WITH ORDINALITY AS u (seq, claim_at, ord)
+      LEFT JOIN (SELECT t.seq, count(*) AS keys FROM unnest(taken) AS t (seq) GROUP BY t.seq) AS c USING (seq)
+      ORDER BY u.ord);
+    SELECT coalesce(array_agg(u.seq), '{}'), coalesce(array_agg(u.day), '{}') INTO routed_seqs, routed_days
+      FROM unnest(seqs, days, news) AS u (seq, day, is_new) WHERE u.is_new;
+  END IF;
+
+  INSERT INTO events (event_seq, seq, received_at, occurred_at, receipt_id, day, trust, has_contact, is_bot, is_lead,
+      site, event_name, event_id, visitor, sealed, sealed_client)
+    SELECT u.seq, u.seq, to_timestamp(u.received_ms::float8 / 1000), to_timestamp(u.occurred_ms::float8 / 1000),
+      u.receipt_id, u.day, u.trust, u.has_contact, u.is_bot, u.lead_id IS NOT NULL, u.site, u.event_name, u.event_id,
+      substring(bytes FROM u.visitor_at FOR 16), substring(bytes FROM u.sealed_at FOR u.sealed_length),
+      substring(bytes FROM u.client_at FOR u.client_length)
+    FROM unnest(seqs, days, sites, receipt_ids, received_ms, occurred_ms, event_names, event_ids, trusts, has_contacts,
+      is_bots, lead_ids, visitor_ats, sealed_ats, sealed_lengths, client_ats, client_lengths, news)
+      AS u (seq, day, site, receipt_id, received_ms, occurred_ms, event_name, event_id, trust, has_contact,
+        is_bot, lead_id, visitor_at, sealed_at, sealed_length, client_at, client_length, is_new)
+    WHERE u.is_new IS NOT FALSE;
+
+  IF news IS NOT NULL OR cardinality(array_remove(lead_ids, NULL)) > 0 THEN
+    FOR i IN
+      SELECT u.ord::integer FROM unnest(lead_ids, news) WITH ORDINALITY AS u (lead_id, is_new, ord)
+      WHERE u.lead_id IS NOT NULL OR u.is_new IS FALSE ORDER BY u.ord
+    LOOP
+      IF news[i] IS NOT FALSE THEN
+        PERFORM append_lead(sites[i], lead_ids[i], seqs[i], days[i], to_timestamp(received_ms[i]::float8 / 1000),
+          substring(bytes FROM visitor_ats[i] FOR 16), lead_flags[i],
+          substring(bytes FROM lead_ats[i] FOR lead_lengths[i]));
+        CONTINUE;
       END IF;
-    ELSE
-      SELECT * INTO settled FROM append_known_part(arrival.seq, arrival.day, arrival.site, arrival.receipt_id,
-        arrival.received_at, arrival.occurred_at, arrival.event_name, arrival.event_id, arrival.digest, arrival.claim,
-        arrival.trust, arrival.has_contact, arrival.is_bot, arrival.visitor, arrival.sealed, arrival.sealed_client,
-        arrival.lead_id, arrival.lead_sealed, arrival.lead_flag, arrival.other_event_id, arrival.other_digest);
+      SELECT * INTO settled FROM append_known_part(seqs[i], days[i], sites[i], receipt_ids[i],
+        to_timestamp(received_ms[i]::float8 / 1000), to_timestamp(occurred_ms[i]::float8 / 1000), event_names[i], event_ids[i],
+        substring(bytes FROM (i - 1) * 16 + 1 FOR 16), substring(bytes FROM claim_ats[i] FOR 16),
+        trusts[i], has_contacts[i], is_bots[i], substring(bytes FROM visitor_ats[i] FOR 16),
+        substring(bytes FROM sealed_ats[i] FOR sealed_lengths[i]), substring(bytes FROM client_ats[i] FOR client_lengths[i]),
+        lead_ids[i], substring(bytes FROM lead_ats[i] FOR lead_lengths[i]), lead_flags[i], other_event_ids[i],
+        substring(bytes FROM other_digest_ats[i] FOR 16));
+      kept_seqs[i] := settled.event_seq;
+      kept_days[i] := settled.event_day;
+      IF settled.is_new_event THEN
+        routed_seqs := routed_seqs || settled.event_seq;
+        routed_days := routed_days || days[i];
+      END IF;
+      ord := i;
       status := settled.status;
       kept_event_id := settled.kept_event_id;
-      event_seq := settled.event_seq;
-      kept_day := settled.event_day;
       is_new_event := settled.is_new_event;
-      IF is_new_event THEN
-        new_seqs := new_seqs || settled.event_seq;
-        new_days := new_days || arrival.day;
-      END IF;
-    END IF;
-    ord := arrival.ord;
-    IF arrival.ord = ANY (subject_ords) THEN
-      INSERT INTO subjects AS s (site, blind, event_seq, day)
-        SELECT arrival.site, p.blind, event_seq, kept_day
-        FROM unnest(subject_ords, subject_blinds) AS p (ord, blind) WHERE p.ord = arrival.ord
-        ON CONFLICT DO NOTHING;
-    END IF;
-    RETURN NEXT;
-  END LOOP;
+      RETURN NEXT;
+    END LOOP;
+  END IF;
 
-  IF cardinality(new_seqs) > 0 THEN
-    INSERT INTO unrouted_batches (event_seqs, days) VALUES (new_seqs, new_days);
+  IF cardinality(subject_ords) > 0 THEN
+    INSERT INTO subjects AS s (site, blind, event_seq, day)
+      SELECT DISTINCT u.site, substring(bytes FROM p.at FOR 16), u.seq, u.day
+      FROM unnest(subject_ords, subject_ats) AS p (ord, at)
+      JOIN unnest(sites, kept_seqs, kept_days) WITH ORDINALITY AS u (site, seq, day, ord) ON u.ord = p.ord
+      ORDER BY 1, 2, 3
+      ON CONFLICT DO NOTHING;
+  END IF;
+
+  IF cardinality(routed_seqs) > 0 THEN
+    INSERT INTO unrouted_batches (event_seqs, days) VALUES (routed_seqs, routed_days);
   END IF;
 END $$;
 
