@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { destinations } from '../dispatch/registry.ts'
 
 const main = join(import.meta.dirname, '..', 'main.ts')
 const emptyFolder = import.meta.dirname
@@ -28,7 +29,12 @@ interface Answer {
 
 interface Run { answers: Answer[], status: number | null, stderr: string, stdout: string }
 
+/** Asks about Meta unless the arguments name destinations. */
 function dryRun (lines: readonly unknown[], args: string[] = [], env: Record<string, string> = {}): Run {
+  return dryRunAll(lines, args.includes('--destination') ? args : ['--destination', 'meta', ...args], env)
+}
+
+function dryRunAll (lines: readonly unknown[], args: string[] = [], env: Record<string, string> = {}): Run {
   const input = lines.map(line => typeof line === 'string' ? line : JSON.stringify(line)).join('\n')
   const { stdout, status, stderr } = spawnSync(process.execPath, [main, 'dry-run', ...args],
     { input, encoding: 'utf8', cwd: emptyFolder, env: { PATH: process.env.PATH, ...env }, maxBuffer: 1 << 28 })
@@ -72,6 +78,21 @@ test('answers with the request as it would leave, with placeholders for what is 
     }],
     warnings: []
   })
+  t.end()
+})
+
+test('without names and settings it asks about every type, in the order of the registry', t => {
+  const { answers, status } = dryRunAll([
+    { ...lead, context: { ...browser, signed: true, cookies: { _ga: 'GA1.1.464578767.1795440511' } } }, 'x'
+  ])
+  t.equal(status, 1)
+  t.same(answers.slice(0, -1).map(({ line, type }) => [line, type]), destinations.map(({ type }) => [1, type]))
+  t.match(answers.at(-1), { line: 2, error: { code: 'malformed_json' } })
+  const bodyAt = (type: string) => JSON.stringify(answers.find(answer => answer.type === type)?.requests?.[0])
+  t.match(bodyAt('google_ads'), '"accountId":"<customer_id>"')
+  t.match(bodyAt('google_ads'), '"productDestinationId":"<conversion_actions.generate_lead>"')
+  t.match(bodyAt('tiktok'), '"event_source_id":"<pixel_code>"')
+  t.match(bodyAt('ga4'), 'measurement_id=<measurement_id>&api_secret=<api_secret>')
   t.end()
 })
 
@@ -150,16 +171,20 @@ test('takes the names of types, once each, and refuses what it does not know', t
   t.equal(unknown.stdout, '')
   t.match(unknown.stderr, /there is no destination "myspace"/)
   t.equal(dryRun([lead], ['--nonsense']).status, 2)
-  t.match(dryRun([], ['--help']).stdout, /usage: postern dry-run/)
+  t.match(dryRunAll([], ['--help']).stdout, /usage: postern dry-run/)
   t.end()
 })
 
-test('answers ten thousand lines', t => {
+test('answers ten thousand lines for three destinations', t => {
   const lines = Array.from({ length: 10_000 }, (_, index) =>
     ({ ...lead, event_id: `lead-${index + 1}`, context: browser }))
-  const { answers, status } = dryRun(lines)
+  const names = ['meta', 'google_ads', 'tiktok']
+  const { answers, status } = dryRun(lines, names.flatMap(name => ['--destination', name]))
   t.equal(status, 0)
-  t.ok(answers.every((answer, index) => answer.line === index + 1 && answer.event_id === `lead-${index + 1}`))
-  t.equal(answers.length, 10_000)
+  t.ok(answers.every((answer, index) => {
+    const line = Math.floor(index / 3) + 1
+    return answer.line === line && answer.event_id === `lead-${line}` && answer.destination === names[index % 3]
+  }))
+  t.equal(answers.length, 30_000)
   t.end()
 })
