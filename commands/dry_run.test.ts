@@ -83,7 +83,7 @@ test('answers with the request as it would leave, with placeholders for what is 
 
 test('without names and settings it asks about every type, in the order of the registry', t => {
   const { answers, status } = dryRunAll([
-    { ...lead, context: { ...browser, signed: true, cookies: { _ga: 'GA1.1.464578767.1795440511' } } }, 'x'
+    { ...lead, cookies: { _ga: 'GA1.1.464578767.1795440511' }, context: { ...browser, signed: true } }, 'x'
   ])
   t.equal(status, 1)
   t.same(answers.slice(0, -1).map(({ line, type }) => [line, type]), destinations.map(({ type }) => [1, type]))

@@ -116,6 +116,8 @@ async function answer (site: ScriptSite, request: IncomingMessage, response: Ser
     const status = isCollector && site.collector === 'is unavailable' ? 503 : isCollector ? 202 : 200
     const cors = { 'access-control-allow-origin': origin ?? '*', 'access-control-allow-credentials': 'true' }
     response.writeHead(status, { 'content-type': 'text/html', ...cors }).end('<title>Thanks</title>Thanks')
+  } else if (isCollector && path === '/hang.js') {
+    // Never answered.
   } else if (isCollector && path === '/s.js') {
     response.writeHead(200, { 'content-type': 'text/javascript', 'access-control-allow-origin': '*' })
       .end(embedSite(script, site.settings, site.modules.map(moduleText)))

@@ -1,5 +1,5 @@
 // The spool on a disk that loses power at any moment: what was acknowledged is there afterwards, and nothing else is.
-import { test } from 'tap'
+import { t, test } from 'tap'
 import { chanceOf, emptyPlatter, spoolRoot, switchOn, type Chance, type LossyDisk } from '../../test/lossy_disk.ts'
 import { processOf, spoolIn, spooled } from '../../test/spool_world.ts'
 import type { Arrival } from '../arrival.ts'
@@ -8,6 +8,7 @@ import type { Spool } from './spool.ts'
 // Each seed is one machine: it runs, loses power somewhere, runs again, and so on, while Postgres (a map here, which
 // knows receipts as append_known_part() does) comes and goes. `npm run faults` asks for 100,000.
 const seeds = Number(process.env.POSTERN_FAULT_SEEDS ?? '1000')
+t.setTimeout(100_000 + seeds * 100)
 const firstSeed = Number(process.env.POSTERN_FAULT_FIRST_SEED ?? '1')
 
 interface World {

@@ -1,7 +1,9 @@
 // Records of the spool under every damage that a disk can do to a file: never a wrong record, never a crash.
-import { test } from 'tap'
+import { t, test } from 'tap'
 import { spoolKeys, spooled } from '../../test/spool_world.ts'
 import { fromPayload, frame, headBytes, scan, toRecord } from './record.ts'
+
+t.setTimeout(120_000)
 
 const arrivals = [0, 1, 2, 3, 4].map(at => spooled(`e${at}`, at * 70))
 const records = arrivals.map(arrival => toRecord(arrival, spoolKeys))

@@ -34,8 +34,8 @@ export interface Shelf {
   admit: (folder: string, serial: string) => Promise<void>
   bytes: () => number
   isEmpty: () => boolean
-  /** Whether there is a segment that nobody writes any more. */
-  hasClosed: () => boolean
+  /** How many records wait in segments that nobody writes any more. */
+  closedRecords: () => number
   drain: (limit: number, store: StoreArrivals) => Promise<number>
   state: (nowMs: number) => SpoolState
 }
@@ -46,7 +46,8 @@ interface Loaded { segment: Segment, bytes: Buffer, payloads: Span[] }
 interface Boards extends ShelfOptions {
   /** By age. */
   segments: Segment[]
-  loaded: Loaded | undefined
+  /** Those that the last batches came from. */
+  loaded: Map<Segment, Loaded>
   quarantined: number
   /** Looked at once: what can be neither read nor moved is left to the next start. */
   given: Set<string>
@@ -56,7 +57,7 @@ const openAtOnce = 50
 const mostBytesAtOnce = 1 << 20
 
 export function openShelf (options: ShelfOptions): Shelf {
-  const shelf: Boards = { ...options, segments: [], loaded: undefined, quarantined: 0, given: new Set() }
+  const shelf: Boards = { ...options, segments: [], loaded: new Map(), quarantined: 0, given: new Set() }
   const { segments } = shelf
   const bytes = () => segments.reduce((sum, segment) => sum + segment.bytes, 0)
   return {
@@ -65,7 +66,7 @@ export function openShelf (options: ShelfOptions): Shelf {
     admit: async (folder, serial) => { await admit(shelf, folder, serial) },
     bytes,
     isEmpty: () => segments.length === 0,
-    hasClosed: () => nextClosed(shelf) !== undefined,
+    closedRecords: () => closedOf(shelf).reduce((sum, { records, stored }) => sum + records - stored, 0),
     drain: async (limit, store) => await drain(shelf, limit, store),
     state: nowMs => ({
       bytes: bytes(),
@@ -76,7 +77,7 @@ export function openShelf (options: ShelfOptions): Shelf {
   }
 }
 
-const nextClosed = ({ segments }: Boards) => segments.find(({ isOpen }) => !isOpen)
+const closedOf = ({ segments }: Boards) => segments.filter(({ isOpen }) => !isOpen)
 
 function put ({ segments }: Boards, segment: Segment): void {
   segments.push(segment)
@@ -86,7 +87,7 @@ function put ({ segments }: Boards, segment: Segment): void {
 function drop (shelf: Boards, segment: Segment): void {
   const at = shelf.segments.indexOf(segment)
   if (at !== -1) shelf.segments.splice(at, 1)
-  if (shelf.loaded?.segment === segment) shelf.loaded = undefined
+  shelf.loaded.delete(segment)
 }
 
 /** For what may fail without a loss: the file stays where it is, and the next start finds it. */
@@ -125,48 +126,69 @@ async function admitOne (shelf: Boards, path: string): Promise<number> {
   return segment.records
 }
 
+/**
+ * A batch goes across segments, so that a record that Postgres cannot store has neighbours that prove it (store.ts).
+ */
 async function drain (shelf: Boards, limit: number, store: StoreArrivals): Promise<number> {
-  const segment = nextClosed(shelf)
-  if (segment === undefined) return 0
-  let loaded: Loaded
+  const batch: Opened[] = []
+  let records = 0
+  let size = 0
+  for (const segment of closedOf(shelf)) {
+    if (records >= limit || size >= mostBytesAtOnce) break
+    const loaded = await loadOrGiveUp(shelf, segment)
+    if (loaded === undefined) continue
+    const opened = await open(loaded, limit - records, mostBytesAtOnce - size, shelf.keys)
+    batch.push(opened)
+    records += opened.records
+    size += opened.size
+  }
+  const arrivals = batch.flatMap(opened => opened.arrivals)
+  if (arrivals.length > 0) await store(arrivals)
+  for (const opened of batch) {
+    const { segment, payloads } = opened.loaded
+    segment.damaged += opened.unreadable
+    segment.stored += opened.records
+    segment.saved += opened.arrivals.length
+    if (segment.stored >= payloads.length) await finish(shelf, segment)
+  }
+  return arrivals.length
+}
+
+/** Undefined when another process has it, or the disk has lost it. Rejects when it may be readable later. */
+async function loadOrGiveUp (shelf: Boards, segment: Segment): Promise<Loaded | undefined> {
   try {
-    loaded = await load(shelf, segment)
+    return await load(shelf, segment)
   } catch (error) {
     // Only a damaged disk is a reason to go on without these records; too many open files, say, is none.
     const code = codeOf(error)
     if (code !== 'ENOENT' && code !== 'EIO') throw error
     if (code === 'ENOENT') drop(shelf, segment)
     else await setAside(shelf, segment, code)
-    return 0
+    return undefined
   }
-  const { arrivals, records, unreadable } = await open(loaded, limit, shelf.keys)
-  if (arrivals.length > 0) await store(arrivals)
-  segment.damaged += unreadable
-  segment.stored += records
-  segment.saved += arrivals.length
-  if (segment.stored >= loaded.payloads.length) await finish(shelf, segment)
-  return arrivals.length
 }
 
 async function load (shelf: Boards, segment: Segment): Promise<Loaded> {
-  if (shelf.loaded?.segment === segment) return shelf.loaded
+  const known = shelf.loaded.get(segment)
+  if (known !== undefined) return known
   const all = await shelf.disk.read(segment.path)
   const bytes = all.subarray(0, segment.bytes)
   const { payloads, damaged } = scan(bytes, true)
   segment.damaged = damaged.length + (all.length < segment.bytes ? 1 : 0)
-  shelf.loaded = { segment, bytes, payloads }
-  return shelf.loaded
+  const loaded = { segment, bytes, payloads }
+  shelf.loaded.set(segment, loaded)
+  return loaded
 }
 
-interface Opened { arrivals: Arrival[], records: number, unreadable: number }
+interface Opened { loaded: Loaded, arrivals: Arrival[], records: number, size: number, unreadable: number }
 
 /** The next arrivals of a segment, and how many records they are; some may be sealed with another secret. */
-async function open ({ segment, bytes, payloads }: Loaded, limit: number, keys: Keys): Promise<Opened> {
-  const opened: Opened = { arrivals: [], records: 0, unreadable: 0 }
-  let size = 0
+async function open (loaded: Loaded, limit: number, mostBytes: number, keys: Keys): Promise<Opened> {
+  const { segment, bytes, payloads } = loaded
+  const opened: Opened = { loaded, arrivals: [], records: 0, size: 0, unreadable: 0 }
   for (const { from, to } of payloads.slice(segment.stored, segment.stored + limit)) {
-    size += to - from
-    if (opened.records > 0 && size > mostBytesAtOnce) break
+    if (opened.records > 0 && opened.size + to - from > mostBytes) break
+    opened.size += to - from
     opened.records++
     try {
       opened.arrivals.push(fromPayload(bytes.subarray(from, to), keys))

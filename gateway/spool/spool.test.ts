@@ -4,10 +4,12 @@ import { once } from 'node:events'
 import { readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { test } from 'tap'
+import { t, test } from 'tap'
 import { deriveKeys } from '../../config/keys.ts'
 import { drainAll, processOf, spooled, spooledLead, spoolFolder, spoolIn } from '../../test/spool_world.ts'
 import { realDisk, type Disk } from './disk.ts'
+
+t.setTimeout(120_000)
 
 async function filesIn (folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })

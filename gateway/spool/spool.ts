@@ -64,7 +64,7 @@ export interface Spool {
   seal: (arrival: Arrival) => Buffer
   /** Resolved: the arrivals survive a loss of power. Rejects with SpoolFull, or as the disk does. */
   append: (sealed: readonly Buffer[], isLead: boolean) => Promise<void>
-  /** Whether a lead would be taken now. */
+  /** Whether leads are taken now, and will be for a while. */
   hasRoom: () => boolean
   isEmpty: () => boolean
   /**
@@ -81,7 +81,7 @@ export interface Spool {
 
 /** Opens the spool and takes over what dead processes left. Rejects when the folder cannot be written. */
 export async function openSpool (options: SpoolOptions): Promise<Spool> {
-  const { keys, onEvent, tickMs = 5000, now = Date.now } = options
+  const { keys, onEvent, mostBytes, tickMs = 5000, now = Date.now } = options
   const { owner, quota, shelf, writer, serial } = openParts(options)
   let pendingBytes = 0
 
@@ -120,10 +120,10 @@ export async function openSpool (options: SpoolOptions): Promise<Spool> {
         pendingBytes -= bytes.length
       }
     },
-    hasRoom: () => quota.refuse(0, shelf.bytes() + pendingBytes, true) === undefined,
+    hasRoom: () => quota.refuse(mostBytes * 0.05, shelf.bytes() + pendingBytes, true) === undefined,
     isEmpty: shelf.isEmpty,
     drain: async (limit, store) => {
-      if (!shelf.hasClosed()) await writer.roll()
+      if (shelf.closedRecords() < limit) await writer.roll()
       return await shelf.drain(limit, store)
     },
     state: () => shelf.state(now()),

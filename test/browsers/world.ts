@@ -24,6 +24,8 @@ export const trackerHosts = ['connect.facebook.net', 'www.google-analytics.com']
 
 export interface StoredEvent {
   event_seq: number
+  /** Of the first arrival of an event the same as `event_seq`. */
+  seq: number
   event_name: string
   event_id: string
   received_at: Date
