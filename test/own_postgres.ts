@@ -1,0 +1,104 @@
+// A Postgres server of one test's own, which it may stop, kill and freeze.
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import {
+  findRunning, makeCluster, prepareCluster, startServer, stopServer, superuser
+} from '../config/embedded_cluster.ts'
+import { migrate } from '../config/migrate.ts'
+import { openPool, type Pool } from '../config/postgres.ts'
+
+export interface OwnPostgres {
+  url: string
+  start: () => Promise<void>
+  /** As `pg_ctl stop -m fast` does. */
+  stop: () => Promise<void>
+  /** SIGKILL for the server and all that belongs to it. */
+  kill: () => Promise<void>
+  freeze: () => Promise<void>
+  thaw: () => Promise<void>
+  /** A pool that waits for the server to be back. */
+  pool: Pool
+}
+
+/** The server's process and its children. */
+async function familyOf (pid: number): Promise<number[]> {
+  const family = [pid]
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue
+    const stat = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '')
+    if (Number(stat.replace(/^.*\) /s, '').split(' ')[1]) === pid) family.push(Number(entry))
+  }
+  return family
+}
+
+function signal (pids: readonly number[], name: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, name)
+    } catch (error) {
+      // It ended by itself meanwhile.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+    }
+  }
+}
+
+const isAlive = (pid: number) => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+async function until (isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise(resolve => setTimeout(resolve, 10))
+}
+
+/** Makes and starts a migrated server in a folder of its own; it is gone when the test ends. */
+export async function ownPostgres (t: Test, settings: Record<string, string> = {}): Promise<OwnPostgres> {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-pg-'))
+  const cluster = await prepareCluster(folder)
+  let frozen: number[] = []
+  const running = () => {
+    const found = findRunning(cluster)
+    if (found === undefined) throw new Error('the server does not run')
+    return found.pid
+  }
+  const start = async () => {
+    const said = await startServer(cluster, { fsync: 'off', ...settings })
+    if (!said.includes('server started')) throw new Error(said)
+  }
+  const thaw = async () => { signal(frozen.splice(0), 'SIGCONT') }
+  const kill = async () => {
+    const family = await familyOf(running())
+    signal(family, 'SIGKILL')
+    await until(() => !family.some(isAlive))
+  }
+  t.teardown(async () => {
+    await thaw()
+    await stopServer(cluster)
+    await rm(folder, { recursive: true, force: true })
+  })
+  await makeCluster(cluster)
+  await start()
+  const url = `postgresql:///postgres?${new URLSearchParams({ host: cluster.socket, user: superuser }).toString()}`
+  await migrate({ url })
+  const pool = openPool({
+    url, name: 'postern test', onError: () => undefined, connectTimeoutMs: 10_000, queryTimeoutMs: 20_000
+  })
+  t.teardown(async () => { await pool.end() })
+  return {
+    url,
+    pool,
+    start,
+    stop: async () => { await stopServer(cluster) },
+    kill,
+    freeze: async () => {
+      frozen = await familyOf(running())
+      signal(frozen, 'SIGSTOP')
+    },
+    thaw
+  }
+}
