@@ -1,9 +1,12 @@
 // Google Ads through the whole dispatch half, against the strict fake: tokens, quota, one bad row, late verdicts.
-import { test } from 'tap'
+import t, { test } from 'tap'
+import type { Pool } from '../../../config/postgres.ts'
 import { startFakeNetworks } from '../../../demo/networks/fake_networks.ts'
 import { runningWorld, storeEvent, until } from '../../../test/dispatch_world.ts'
 import type { Destination } from '../../destination.ts'
 import googleAds from './destination.ts'
+
+t.setTimeout(170_000)
 
 const credentials = JSON.stringify({ client_id: '731-a', client_secret: 'shh', refresh_token: '1//known' })
 const settings = {
@@ -63,4 +66,43 @@ test('a burst goes in few requests; a bad row and late refusals are told apart',
   const counted = fakes.received().filter(({ verdict }) => verdict === 'counted')
   t.equal(counted.length, 198, 'each once')
   t.equal(new Set(counted.map(({ event_id: id }) => id)).size, 198)
+})
+
+/** Stores leads as one statement, in unrouted batches of 500; all of one person. */
+async function storeBurst (pool: Pool, count: number): Promise<void> {
+  const first = await storeEvent(pool, { id: 'burst-1' })
+  await pool.query(`
+    WITH made AS (
+      INSERT INTO events (event_seq, seq, received_at, occurred_at, receipt_id, day, trust, has_contact, is_bot, is_lead,
+        site, event_name, event_id, visitor, sealed, sealed_client)
+      SELECT n.seq, n.seq, received_at, occurred_at, gen_random_uuid(), day, trust, has_contact, is_bot, is_lead, site,
+        event_name, 'burst-' || n.number, visitor, sealed, sealed_client
+      FROM events, LATERAL (SELECT nextval('part_seq') AS seq, number FROM generate_series(2, $2) AS number) AS n
+      WHERE event_seq = $1 RETURNING event_seq, day
+    )
+    INSERT INTO unrouted_batches (event_seqs, days)
+    SELECT array_agg(event_seq), array_agg(day) FROM (
+      SELECT event_seq, day, (row_number() OVER () - 1) / 500 AS batch FROM made
+    ) AS numbered GROUP BY batch`, [first, count])
+}
+
+test('5,000 events in a burst stay within the quota, and all arrive', { timeout: 150_000 }, async t => {
+  const count = 5000
+  // A tenth of Google's quota: one request too many is a 429.
+  const quota = { perMinute: 30, perDay: 100_000 }
+  const fakes = await startFakeNetworks({ google_ads: { customers, quota } })
+  t.teardown(() => fakes.close())
+  const rate = { ...googleAds.rate, perMinute: quota.perMinute }
+  const destination: Partial<Destination> = { ...googleAds, rate, type: 'fictional', lingerMs: 500 }
+  const endpoint = `${fakes.url}/google_ads`
+  const { pool } = await runningWorld(t, [{ destination, settings, endpoint, tokenEndpoint: `${endpoint}/token` }])
+  await storeBurst(pool, count)
+  const accepted = async () => (await pool.query('SELECT FROM deliveries WHERE state = \'accepted\'')).rowCount
+  await until(accepted, found => found === count, 120_000)
+  const { rows } = await pool.query('SELECT http_status, count(*)::int AS count FROM attempts GROUP BY 1')
+  t.match(rows, [{ http_status: 200 }], 'never once too fast')
+  t.ok(rows[0].count <= quota.perMinute, `${rows[0].count} requests`)
+  const counted = fakes.received().filter(({ verdict }) => verdict === 'counted')
+  t.equal(new Set(counted.map(({ event_id: id }) => id)).size, count)
+  t.equal(counted.length, count)
 })
