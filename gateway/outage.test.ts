@@ -1,4 +1,5 @@
 // Postgres stops, dies, freezes, fills up and refuses, under a gateway with a spool: clients never notice.
+import { writeFile } from 'node:fs/promises'
 import { t, test, type Test } from 'tap'
 import { createMetrics } from '../config/metrics.ts'
 import { escapeIdentifier } from '../config/postgres.ts'
@@ -225,7 +226,7 @@ test('a full spool turns arrivals away with 503 and Retry-After, and says so onc
   const postgres = await ownPostgres(t)
   const folder = await spoolFolder(t)
   const { gateway, lines, post, postMany, metrics } = await world(t, postgres, {
-    spool: { folder, mostBytes: 10_000, leastFreeBytes: 0 }
+    spool: { folder, mostBytes: 60_000, leastFreeBytes: 0 }
   })
   await postgres.stop()
   while (gateway.canSpool()) await postMany(20)
@@ -244,8 +245,10 @@ test('a full spool turns arrivals away with 503 and Retry-After, and says so onc
 
 test('a folder that cannot be written costs the spool, not the gateway', async t => {
   const postgres = await ownPostgres(t)
+  const folder = await spoolFolder(t)
+  await writeFile(folder, 'a file in the way')
   const { gateway, lines, post } = await world(t, postgres, {
-    spool: { folder: '/proc/nowhere', mostBytes: 10_000, leastFreeBytes: 0 }
+    spool: { folder, mostBytes: 10_000, leastFreeBytes: 0 }
   })
   t.match(lines, [{ level: 'error', message: /POSTERN_DATA/ }])
   t.notOk(gateway.canSpool())
