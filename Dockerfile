@@ -16,13 +16,15 @@ RUN node node_modules/typescript/bin/tsc -p tsconfig.build.json && rm -rf dist/d
 RUN npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 
 FROM node:24-bookworm-slim
-ENV NODE_ENV=production NODE_OPTIONS=--enable-source-maps
+ENV NODE_ENV=production NODE_OPTIONS=--enable-source-maps POSTERN_DATA=/var/lib/postern
+# A volume that is mounted here takes over the folder's owner.
+RUN mkdir /var/lib/postern && chown node:node /var/lib/postern
 WORKDIR /app
 COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/dist dist
 COPY --from=build /build/schema/sql schema/sql
-COPY --from=build /build/gateway/browser/dist/s.js gateway/browser/dist/s.js
+COPY --from=build /build/gateway/browser/dist gateway/browser/dist
 COPY LICENSE ./
 USER node
 EXPOSE 8377
