@@ -1,4 +1,4 @@
-// The least that an acknowledgement can wait for: arrivals by the clock, whoever comes during an INSERT shares the next.
+// The least an acknowledgement can wait for: arrivals by the clock; whoever comes during an INSERT shares the next.
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { nowMs, percentile, type LoadResult } from './generator.ts'

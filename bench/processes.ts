@@ -16,7 +16,7 @@ function readStat (pid: number): string[] | undefined {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
     return text.slice(text.lastIndexOf(')') + 2).split(' ')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) return undefined
+    if (error instanceof Error && 'code' in error && ['ENOENT', 'ESRCH'].includes(String(error.code))) return undefined
     throw error
   }
 }
@@ -79,6 +79,8 @@ export function startNode (file: string, args: readonly string[], options: Start
     cwd: root, env: { ...process.env, ...options.env }, stdio: ['pipe', log ?? 'pipe', 'inherit']
   })
   if (log !== undefined) closeSync(log)
+  // A child that has ended is told of by nextLine() and stop().
+  spawned.stdin?.on('error', () => undefined)
   const lines = spawned.stdout === null ? undefined : createInterface({ input: spawned.stdout })[Symbol.asyncIterator]()
   const ended = new Promise<void>(resolve => { spawned.once('exit', () => { resolve() }) })
   const child: Child = {

@@ -36,15 +36,16 @@ function pick<T> (dice: Dice, list: readonly T[]): T {
 }
 
 const digits = (dice: Dice, count: number) => Array.from({ length: count }, () => dice(10)).join('')
+const alphabet = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_'
 const letters = (dice: Dice, count: number) =>
-  Array.from({ length: count }, () => 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_'[dice(64)]).join('')
+  Array.from({ length: count }, () => alphabet[dice(64)]).join('')
 
 function makeUserAgent (dice: Dice): string {
   const version = `${120 + dice(25)}.0.${dice(4) * 100}.${dice(3)}`
   return pick(dice, [
     `Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${version} Safari/537.36`,
-    `Mozilla/5.0 (Linux; Android 1${dice(5)}; SM-S91${dice(9)}B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${version} ` +
-      'Mobile Safari/537.36',
+    `Mozilla/5.0 (Linux; Android 1${dice(5)}; SM-S91${dice(9)}B) AppleWebKit/537.36 (KHTML, like Gecko) ` +
+      `Chrome/${version} Mobile Safari/537.36`,
     `Mozilla/5.0 (iPhone; CPU iPhone OS 18_${dice(7)} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) ` +
       `Version/18.${dice(7)} Mobile/15E148 Safari/604.1`,
     `Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:${120 + dice(25)}.0) Gecko/20100101 Firefox/${120 + dice(25)}.0`
@@ -52,27 +53,41 @@ function makeUserAgent (dice: Dice): string {
 }
 
 function makePerson (dice: Dice): object {
-  const [first, last] = [pick(dice, ['Anna', 'Max', 'Jürgen', 'Sofia']), pick(dice, ['Müller', 'Rossi', 'Novak', 'Meyer'])]
+  const first = pick(dice, ['Anna', 'Max', 'Jürgen', 'Sofia'])
+  const last = pick(dice, ['Müller', 'Rossi', 'Novak', 'Meyer'])
   return {
     email: `${first}.${last}${dice(1e6)}@example.com`,
     phone_number: `0171 ${1_000_000 + dice(8_999_999)}`,
-    address: { first_name: first, last_name: last, street: 'Hauptstraße 1', city: 'München', postal_code: '80331', country: 'DE' }
+    address: {
+      first_name: first,
+      last_name: last,
+      street: 'Hauptstraße 1',
+      city: 'München',
+      postal_code: '80331',
+      country: 'DE'
+    }
   }
 }
 
 const items = (dice: Dice) => Array.from({ length: 1 + dice(3) }, () => (
-  { item_id: `SKU-${dice(1e4)}`, item_name: 'Wool jumper', item_category: 'Knitwear', price: 49.99, quantity: 1 + dice(2) }))
+  { item_id: `SKU-${dice(1e4)}`, item_name: 'Jumper', item_category: 'Knitwear', price: 49.99, quantity: 1 + dice(2) }))
 
 /** Of a hundred events sixty are page views, thirty of the funnel, five leads and five purchases. */
 function makeEvent (dice: Dice, mix: Mix): object {
   const roll = mix === 'persons' ? 90 + dice(10) : dice(100)
   if (roll < 60) return { event_name: 'page_view' }
   if (roll < 90) {
-    return { event_name: pick(dice, ['view_item', 'add_to_cart', 'begin_checkout']), value: 49.99, currency: 'EUR', items: items(dice) }
+    const name = pick(dice, ['view_item', 'add_to_cart', 'begin_checkout'])
+    return { event_name: name, value: 49.99, currency: 'EUR', items: items(dice) }
   }
   if (roll < 95) {
     return {
-      event_name: 'generate_lead', value: 150, currency: 'EUR', form_id: 'offer', form_name: 'Angebot', user_data: makePerson(dice)
+      event_name: 'generate_lead',
+      value: 150,
+      currency: 'EUR',
+      form_id: 'offer',
+      form_name: 'Angebot',
+      user_data: makePerson(dice)
     }
   }
   return {

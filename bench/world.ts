@@ -26,6 +26,8 @@ export interface World {
   /** An empty, migrated database. */
   makeDatabase: (name: string) => Promise<Database>
   folder: string
+  /** Name and version of the server. */
+  postgres: string
   close: () => Promise<void>
 }
 
@@ -38,9 +40,12 @@ export async function openWorld (): Promise<World> {
   const admin = openBenchPool(server.url, 1)
   const pid = Number(readFileSync(join(folder, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0])
   pin(pid, otherCore)
+  const { rows: [about] } = await admin.query<{ version: string }>(
+    'SELECT current_setting(\'server_version\') AS version')
   const open = new Set<Database>()
   return {
     folder,
+    postgres: `PostgreSQL ${about?.version ?? ''}`,
     postgresCpuUs: () => cpuUs(pid),
     async makeDatabase (name) {
       await admin.query(`CREATE DATABASE ${name}`)
@@ -112,7 +117,12 @@ export async function startRole (options: RoleOptions): Promise<RoleProcess> {
   const config = join(options.world.folder, `${name}.json`)
   writeFileSync(config, JSON.stringify({
     sites: {
-      main: { hosts: [siteHost], origins: [pageOrigin], defaults: { country: 'DE' }, destinations: options.destinations ?? {} }
+      main: {
+        hosts: [siteHost],
+        origins: [pageOrigin],
+        defaults: { country: 'DE' },
+        destinations: options.destinations ?? {}
+      }
     },
     rate_limits: { events_per_minute: 100_000, leads_per_minute: 100_000 }
   }))

@@ -1,0 +1,85 @@
+// Case 4: how long an acknowledgement takes at a steady rate, beside the least it can take.
+import type { CaseOptions } from './cases.ts'
+import type { Figure } from './figures.ts'
+import type { LoadResult } from './generator.ts'
+import { measure } from './load.ts'
+import { networks } from './networks.ts'
+import { startNode } from './processes.ts'
+import { otherCore, serverCore, startRole, type Database, type World } from './world.ts'
+
+const rate = 1000
+/** The sealed bytes of a usual row of `events`. */
+const rowBytes = 900
+
+async function insertBare (database: Database, seconds: number): Promise<LoadResult> {
+  const load = JSON.stringify({ rate, seconds, rowBytes })
+  const child = startNode('bench/bare_insert.ts', [load], { core: serverCore, env: { DATABASE_URL: database.url } })
+  await child.nextLine()
+  child.say('go')
+  const result = await child.nextLine() as LoadResult
+  await child.stop()
+  return result
+}
+
+/** A gateway with what stands behind it, on a database of its own. */
+async function openVariant (world: World, name: string, sinkMode: 'none' | 'answer' | 'hang') {
+  const database = await world.makeDatabase(name)
+  const destinations = sinkMode === 'none' ? undefined : await networks(['meta', 'tiktok'], sinkMode)
+  const gateway = await startRole({ role: 'gateway', database, world, core: serverCore })
+  const worker = destinations === undefined
+    ? undefined
+    : await startRole({ role: 'worker', database, world, core: otherCore, destinations: destinations.settings })
+  return {
+    run: async (seconds: number) => (await measure({ gateway }, world, {
+      port: gateway.port, path: '/v1/e', mix: 'mixed', loop: 'open', connections: 50, rate, count: rate * seconds
+    })).load,
+    async close () {
+      await gateway.stop()
+      await worker?.stop()
+      await destinations?.sink.stop()
+      await database.drop()
+    }
+  }
+}
+
+type Round = Record<'bare' | 'alone' | 'working' | 'hanging', LoadResult>
+
+/** Interleaved: bare INSERT … COMMIT; the gateway without a worker, with one, and with one whose networks hang. */
+export async function measureAcks ({ world, rounds, seconds }: CaseOptions): Promise<Figure[]> {
+  const bare = await world.makeDatabase('ack_bare')
+  const alone = await openVariant(world, 'ack_alone', 'none')
+  const working = await openVariant(world, 'ack_working', 'answer')
+  const hanging = await openVariant(world, 'ack_hanging', 'hang')
+  const done: Round[] = []
+  for (let round = -1; round < rounds; round++) {
+    const measured: Round = {
+      bare: await insertBare(bare, seconds),
+      alone: await alone.run(seconds),
+      working: await working.run(seconds),
+      hanging: await hanging.run(seconds)
+    }
+    if (round >= 0) done.push(measured)
+  }
+  for (const variant of [alone, working, hanging]) await variant.close()
+  await bare.drop()
+  return toFigures(done)
+}
+
+function toFigures (rounds: readonly Round[]): Figure[] {
+  const row = (what: string, pick: (one: Round) => number, most?: number): Figure => (
+    { case: '4 ack', what, unit: '×', values: rounds.map(pick), bar: most === undefined ? undefined : { most } })
+  const times = (what: string, pick: (one: Round) => LoadResult): Figure[] => [
+    { case: '4 ack', what: `p50, ${what}`, unit: 'ms', values: rounds.map(one => pick(one).p50) },
+    { case: '4 ack', what: `p99, ${what}`, unit: 'ms', values: rounds.map(one => pick(one).p99) }
+  ]
+  return [
+    row('p99 over bare INSERT … COMMIT', one => one.alone.p99 / one.bare.p99, 2),
+    row('p50 over bare INSERT … COMMIT', one => one.alone.p50 / one.bare.p50),
+    row('p99 with a worker over without', one => one.working.p99 / one.alone.p99),
+    row('p99 with hanging networks over without a worker', one => one.hanging.p99 / one.alone.p99),
+    ...times('bare INSERT … COMMIT', one => one.bare),
+    ...times('gateway, no worker', one => one.alone),
+    ...times('gateway, with worker', one => one.working),
+    ...times('gateway, networks hang', one => one.hanging)
+  ]
+}

@@ -1,0 +1,128 @@
+// Cases 5 and 6: what a delivery costs the worker and Postgres, and how soon an accepted event is at the network.
+import type { CaseOptions } from './cases.ts'
+import type { Figure } from './figures.ts'
+import { percentile, type LoadResult } from './generator.ts'
+import { measure, openMeter } from './load.ts'
+import { networks } from './networks.ts'
+import { otherCore, serverCore, startRole, until, type Database } from './world.ts'
+
+interface Cost { worker: number, postgres: number, perRequest: number }
+
+/** Events with full persons, stored and taken off the list of what is to be routed. Their seqs and day. */
+async function storePersons ({ world }: CaseOptions, database: Database, count: number): Promise<void> {
+  const gateway = await startRole({ role: 'gateway', database, world, core: serverCore })
+  await measure({ gateway }, world, {
+    port: gateway.port, path: '/v1/e', mix: 'persons', loop: 'closed', connections: 64, count
+  })
+  await gateway.stop()
+  await database.pool.query('TRUNCATE unrouted_batches')
+}
+
+/** Lists events for routing again, in batches of `size`: all at once, or one after another as they would come in. */
+async function listEvents (
+  { pool }: Database, from: number, count: number, size: number, everyMs: number
+): Promise<void> {
+  for (let at = from; at < from + count; at += size) {
+    await pool.query(`
+      INSERT INTO unrouted_batches (event_seqs, days)
+      SELECT array_agg(event_seq), array_agg(day) FROM (
+        SELECT event_seq, day FROM events ORDER BY event_seq OFFSET $1 LIMIT $2) AS one`, [at, size])
+    if (everyMs > 0) await new Promise(resolve => setTimeout(resolve, everyMs))
+  }
+}
+
+/** Case 5: one worker with Meta, a backlog of batches of 1,000, and batches of 100 as they come in. */
+export async function measureDispatch (options: CaseOptions): Promise<Figure[]> {
+  const { world, rounds, requests } = options
+  const database = await world.makeDatabase('dispatch')
+  const total = requests * (rounds + 1) * 2
+  await storePersons(options, database, total)
+  const meta = await networks(['meta'], 'answer')
+  const worker = await startRole({
+    role: 'worker', database, world, core: serverCore, destinations: meta.settings, nodeOptions: options.nodeOptions
+  })
+  let at = 0
+  const run = async (size: number, everyMs: number): Promise<Cost> => {
+    await meta.report()
+    const meter = openMeter({ worker }, world)
+    await listEvents(database, at, requests, size, everyMs)
+    at += requests
+    await until(async () => {
+      const { rows } = await database.pool.query<{ count: number }>(
+        'SELECT count(*) FROM deliveries WHERE state = \'delivered\'')
+      return (rows[0]?.count ?? 0) >= at
+    }, 250)
+    const { worker: workerUs = 0, postgres = 0 } = meter()
+    const { events, requests: sent } = await meta.report()
+    return { worker: workerUs / requests, postgres: postgres / requests, perRequest: events / sent }
+  }
+  const done: { large: Cost, small: Cost }[] = []
+  for (let round = -1; round < rounds; round++) {
+    const measured = { large: await run(1000, 0), small: await run(100, 60) }
+    if (round >= 0) done.push(measured)
+  }
+  await worker.stop()
+  await meta.sink.stop()
+  await database.drop()
+  return (['large', 'small'] as const).flatMap(kind => costFigures(
+    kind === 'large' ? 'batches of 1,000' : 'batches of 100', done.map(one => one[kind])))
+}
+
+function costFigures (what: string, costs: readonly Cost[]): Figure[] {
+  const row = (name: string, unit: string, pick: (one: Cost) => number, most?: number): Figure => ({
+    case: '5 dispatch',
+    what: `${what}: ${name}`,
+    unit,
+    values: costs.map(pick),
+    bar: most === undefined ? undefined : { most }
+  })
+  return [
+    row('worker CPU per event', 'µs', one => one.worker, 60),
+    row('Postgres CPU per delivery', 'µs', one => one.postgres, 15),
+    row('events per request', 'events', one => one.perRequest)
+  ]
+}
+
+const rate = 500
+
+/** Case 6: from the acknowledgement to the first byte at the network, with nothing to settle. */
+export async function measureLatency ({ world, rounds, seconds }: CaseOptions): Promise<Figure[]> {
+  const database = await world.makeDatabase('latency')
+  const sink = await networks(['meta', 'tiktok'], 'answer')
+  const gateway = await startRole({ role: 'gateway', database, world, core: serverCore })
+  const worker = await startRole({ role: 'worker', database, world, core: otherCore, destinations: sink.settings })
+  const done: { p50: number, p99: number }[] = []
+  for (let round = -1; round < rounds; round++) {
+    const count = rate * seconds
+    const { load } = await measure({ gateway }, world, {
+      port: gateway.port, path: '/v1/e', mix: 'persons', loop: 'open', connections: 50, rate, count, withAcks: true
+    })
+    const firstBytes = await collectFirstBytes(sink.report, load)
+    const waits = (load.acks ?? []).map(([id, atMs]) => (firstBytes.get(id) ?? Infinity) - atMs).sort((a, b) => a - b)
+    if (round >= 0) done.push({ p50: percentile(waits, 0.5), p99: percentile(waits, 0.99) })
+  }
+  await gateway.stop()
+  await worker.stop()
+  await sink.sink.stop()
+  await database.drop()
+  const row = (what: string, most: number, values: number[]): Figure => (
+    { case: '6 latency', what: `accepted → first byte, ${what}`, unit: 'ms', bar: { most }, values })
+  return [
+    row('p50', 150, done.map(one => one.p50)),
+    row('p99', 1000, done.map(one => one.p99))
+  ]
+}
+
+/** Waits until every acknowledged event has arrived. */
+async function collectFirstBytes (
+  report: () => Promise<{ firstBytes: [string, number][] }>, load: LoadResult
+): Promise<Map<string, number>> {
+  const firstBytes = new Map<string, number>()
+  await until(async () => {
+    for (const [id, atMs] of (await report()).firstBytes) {
+      if (!firstBytes.has(id)) firstBytes.set(id, atMs)
+    }
+    return (load.acks ?? []).every(([id]) => firstBytes.has(id))
+  }, 200)
+  return firstBytes
+}
