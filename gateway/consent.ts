@@ -28,7 +28,9 @@ async function readAnswers (request: FastifyRequest): Promise<{ said: Partial<Co
   if ('error' in read) throw new Refusal(read.error.code, read.error.message)
   const body = Object('json' in read.body ? read.body.json : undefined) as Record<string, unknown>
   const said = readConsent(body.consent ?? body, 'consent', () => undefined)
-  if (said === undefined) throw new Refusal('invalid_event', 'consent answers none of its four keys', { path: 'consent' })
+  if (said === undefined) {
+    throw new Refusal('invalid_event', 'consent answers none of its four keys', { path: 'consent' })
+  }
   return { said, seed: body.page_seed }
 }
 

@@ -4,12 +4,14 @@ import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
+import ts from 'typescript'
 
 /** The bar for the one file that the snippet loads, with a usual site's settings in it: 3.0 kB of brotli. */
 export const maxBrotliBytes = 3000
 
 /** What the gateway embeds for a usual site (gateway/browser/public_site.ts), so that the bar is of what travels. */
-const usualSite = JSON.stringify(['0', 1, ';Path=/;SameSite=Lax;Domain=example.com;Secure', '_pstn_c', 15552000, 'fb.1.'])
+const usualSite =
+  JSON.stringify(['0', 1, ';Path=/;SameSite=Lax;Domain=example.com;Secure', '_pstn_c', 15552000, 'fb.1.'])
 
 const at = path => fileURLToPath(new URL('../gateway/browser/' + path, import.meta.url))
 const placeholders = { site: '"__POSTERN_SITE__"', modules: '"__POSTERN_MODULES__"' }
@@ -47,14 +49,24 @@ async function bundleModule (name) {
   return `(__page,__options)=>{${text.trim()}}\n`
 }
 
+/** The types of a file that says all of its own types. */
+async function declare (path) {
+  const text = await readFile(at(path), 'utf8')
+  const { outputText, diagnostics } = ts.transpileDeclaration(text, { fileName: path, reportDiagnostics: true })
+  if (diagnostics.length > 0) throw new Error(`${path} does not say all of its types`)
+  return outputText
+}
+
 /** All that is to be committed: text by path in gateway/browser/. */
 async function bundleAll () {
   const files = { 'dist/s.js': await bundleScript() }
-  const names = (await readdir(at('modules'))).filter(name => /^[a-z_0-9]+\.ts$/.test(name)).map(name => basename(name, '.ts'))
-  for (const name of names.sort().filter(name => name !== 'pixel_names')) {
+  const names = (await readdir(at('modules'))).map(name => basename(name, '.ts')).sort()
+  for (const name of names.filter(name => name !== 'pixel_names')) {
     files[`dist/modules/${name}.js`] = await bundleModule(name)
   }
-  files['esm/index.js'] = await bundle({ entryPoints: [at('esm/client.ts')], format: 'esm' })
+  files['dist/client/index.js'] = await bundle({ entryPoints: [at('esm/client.ts')], format: 'esm' })
+  files['dist/client/index.d.ts'] = await declare('esm/client.ts')
+  files['dist/client/package.json'] = await readFile(at('esm/package.json'), 'utf8')
   return files
 }
 
@@ -85,13 +97,13 @@ async function check (files) {
 
 async function write (files) {
   await rm(at('dist'), { recursive: true, force: true })
-  await mkdir(at('dist/modules'), { recursive: true })
+  for (const folder of ['dist/modules', 'dist/client']) await mkdir(at(folder), { recursive: true })
   for (const [path, text] of Object.entries(files)) await writeFile(at(path), text)
 }
 
 async function main () {
   const files = await bundleAll()
-  for (const [path, text] of Object.entries(files)) {
+  for (const [path, text] of Object.entries(files).filter(([path]) => path.endsWith('.js'))) {
     const size = measure(path === 'dist/s.js' ? withUsualSite(text) : text)
     const bar = path === 'dist/s.js' ? ` (at most ${maxBrotliBytes})` : ''
     console.log(`${basename(path) === 's.js' ? 's.js' : path}: ${size.minified} bytes, ${size.gzip} gzip, ` +

@@ -79,7 +79,12 @@ const script = readFileSync(new URL('../gateway/browser/dist/s.js', import.meta.
 const moduleText = (name: string) =>
   readFileSync(new URL(`../gateway/browser/dist/modules/${name}.js`, import.meta.url), 'utf8').trim()
 const defaultSettings: PublicSite = {
-  consent: 'opt_in', gpc: 'drop', cookie_domain: 'example.com', secure: true, consent_cookie: '_pstn_c', consent_days: 180
+  consent: 'opt_in',
+  gpc: 'drop',
+  cookie_domain: 'example.com',
+  secure: true,
+  consent_cookie: '_pstn_c',
+  consent_days: 180
 }
 export const chromiumArgs = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
   '--disable-background-networking', '--disable-component-update', '--ignore-certificate-errors']

@@ -68,8 +68,11 @@ test('answers are read from what banners pass and from consent mode\'s state, an
     [all, '1001'],
     [{ ...all, functionality_storage: 'granted', wait_for_update: 500 }, '1001'],
     [{ ad_storage: true, ad_user_data: false }, '10--'],
-    [{ ad_storage: { default: false, update: true }, ad_user_data: { default: true }, analytics_storage: { update: false } },
-      '1--0'],
+    [{
+      ad_storage: { default: false, update: true },
+      ad_user_data: { default: true },
+      analytics_storage: { update: false }
+    }, '1--0'],
     [{ ad_storage: 'yes', analytics_storage: 1, ad_user_data: 'grantedx' }, '----'],
     ['granted', '----'], [null, '----'], [undefined, '----'], [[], '----']
   ]

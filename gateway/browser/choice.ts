@@ -4,15 +4,15 @@ import { consentCookieKeys } from '../../schema/consent_cookie.ts'
 import { findCookie } from './identifiers.ts'
 
 /**
- * The choice as the consent cookie has it (schema/consent_cookie.ts): one mark per key, `1` granted, `0` denied, `-` not
- * asked; in the order ad_storage, ad_user_data, ad_personalization, analytics_storage.
+ * The choice as the consent cookie has it (schema/consent_cookie.ts): one mark per key, `1` granted, `0` denied, `-`
+ * not asked; in the order ad_storage, ad_user_data, ad_personalization, analytics_storage.
  */
 export type Marks = string
 
 /**
  * Whether the key at this place is granted, by the rules of effective() in schema/consent.ts (a test compares the two);
- * gateway and dispatcher decide again. `unsaid` is the site's mark for keys that nobody answered, `gpc` whether GPC is on,
- * `rule` the place of the site's rule for it in `gpcOrder`.
+ * gateway and dispatcher decide again. `unsaid` is the site's mark for keys that nobody answered, `gpc` whether GPC is
+ * on, `rule` the place of the site's rule for it in `gpcOrder`.
  */
 export function isGranted (
   at: number, marks: Marks, unsaid: string, gpc: boolean, rule: number

@@ -1,7 +1,7 @@
 // The names of conversions under which the script and the gateway derive the same id from a transaction.
 
 /**
- * GA4's name and what else the gateway takes for it, as it compares names (schema/event_names.ts; a test looks at both).
+ * GA4's name and what else the gateway takes for it, as it compares names (schema/event_names.ts; a test compares).
  * Names that are not here are no conversions: they stand as they are.
  */
 const known = 'purchase=completepayment=ordercompleted refund generate_lead=lead=submitform ' +

@@ -25,7 +25,8 @@ export const findCookie = (cookies: string, name: string): string =>
  * `prefix` is `fb.<subdomain index>.`, `seed` is `<first run in ms>.<random digits>`.
  */
 export function makeMetaCookies (
-  cookies: string, prefix: string, seed: string, fbclid: string | undefined, write: (name: string, value: string) => void
+  cookies: string, prefix: string, seed: string, fbclid: string | undefined,
+  write: (name: string, value: string) => void
 ): void {
   if (!findCookie(cookies, '_fbp')) write('_fbp', prefix + seed)
   // Meta's own libraries append a segment to the cookie, so its payload may go on after the click id.

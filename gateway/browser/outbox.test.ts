@@ -23,7 +23,8 @@ const turn = () => new Promise<void>(resolve => { setImmediate(resolve) })
 /** A page made of nothing but what the outbox asks for. */
 function openBench (t: { teardown: (end: () => void) => void }, isGranted: boolean): Bench {
   const own = globalThis as Record<string, unknown>
-  const before = { fetch: own.fetch, setTimeout: own.setTimeout, document: own.document, localStorage: own.localStorage }
+  const { fetch: realFetch, setTimeout: realTimeout, document, localStorage } = own
+  const before = { fetch: realFetch, setTimeout: realTimeout, document, localStorage }
   const open: Array<{ resolve: (answer: { status: number }) => void, reject: (error: Error) => void }> = []
   const bench = { posted: [] as string[][], bodies: [] as string[], timers: [] as Bench['timers'], storage: {} }
   const fetch = async (address: string, { body }: { body: string }) => {
@@ -41,7 +42,9 @@ function openBench (t: { teardown: (end: () => void) => void }, isGranted: boole
     localStorage: bench.storage,
     setTimeout: (run: () => void, delayMs = 0) => { bench.timers.push([delayMs, run]) }
   }
-  for (const [name, value] of Object.entries(places)) Object.defineProperty(own, name, { value, configurable: true, writable: true })
+  for (const [name, value] of Object.entries(places)) {
+    Object.defineProperty(own, name, { value, configurable: true, writable: true })
+  }
   t.teardown(() => { for (const [name, value] of Object.entries(before)) own[name] = value })
   openVisitor([isGranted ? '1' : '0', 1, ';Path=/', '_pstn_c', 60, 'fb.1.'])
   const outbox = openOutbox('https://t.example.com/', 'seed', event => ({ ...event, completed: true }))
@@ -110,7 +113,7 @@ test('one request at a time, unless the page is about to go', async t => {
   t.same(bench.posted, [['first'], ['second'], ['third']])
 })
 
-test('a failed batch goes again, in its place and with growing delays; meanwhile a later page could send it', async t => {
+test('a failed batch goes again in its place, with growing delays; meanwhile a later page could send it', async t => {
   for (const failure of [503, 429, 408, 'unreachable'] as const) {
     const bench = openBench(t, true)
     bench.outbox.add({ event_name: 'a' })

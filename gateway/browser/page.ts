@@ -6,8 +6,9 @@ import { announce, listenToLayer } from './layer.ts'
 import { assistLeadForms } from './lead_forms.ts'
 import { openOutbox, type PageEvent } from './outbox.ts'
 import { watchViews } from './views.ts'
-import { choose, gpc, gpcRule, isRefused, keepEvents, marks, may, mayAds, maySend, metaCookies, metaPrefix, writeCookie }
-  from './visitor.ts'
+import {
+  choose, gpc, gpcRule, isRefused, keepEvents, marks, may, mayAds, maySend, metaCookies, metaPrefix, writeCookie
+} from './visitor.ts'
 
 export interface Page {
   /** Set by the copy of the script that starts. */
@@ -16,8 +17,8 @@ export interface Page {
   consent: (choice: unknown) => void
   privacy: () => { gpc: boolean, honored: boolean }
   /**
-   * Set by a module that knows the page's own tags: what they did with an event that is about to be sent, by destination
-   * type. It may add to the event, as far as `may` allows (choice.ts: by the place of the key).
+   * Set by a module that knows the page's own tags: what they did with an event that is about to be sent, by
+   * destination type. It may add to the event, as far as `may` allows (choice.ts: by the place of the key).
    */
   tags?: (event: PageEvent, may: (at: number) => boolean) => Record<string, string> | undefined
 }
@@ -41,7 +42,8 @@ export function openPage (base: string, options: DOMStringMap): Page {
   const outbox = openOutbox(base, seed, complete)
 
   // A copy: what the page changes afterwards is another event.
-  const remember = guarded((event: PageEvent) => isRefused() || outbox.add(JSON.parse(JSON.stringify(event)) as PageEvent))
+  const remember = guarded((event: PageEvent) =>
+    isRefused() || outbox.add(JSON.parse(JSON.stringify(event)) as PageEvent))
 
   const settle = () => {
     // Before the pixel runs; where it is on the page already, the cookies are its own.
@@ -68,7 +70,8 @@ export function openPage (base: string, options: DOMStringMap): Page {
 
   /** What a lead post should carry, by the name of its form field; '' for what was allowed before and is not now. */
   const hiddenValues = () => {
-    const values: Record<string, string> = { postern_page: location.href, postern_elapsed: '' + (Date.now() - parseInt(seed)) }
+    const elapsed = '' + (Date.now() - parseInt(seed))
+    const values: Record<string, string> = { postern_page: location.href, postern_elapsed: elapsed }
     const consent: Record<string, string> = toConsent(marks)
     for (const key in consent) values['postern_consent_' + key] = consent[key] as string
     for (const param in clickIds) values['postern_click_' + param] = mayAds() ? clickIds[param] as string : ''

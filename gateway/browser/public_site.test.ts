@@ -10,7 +10,12 @@ const run = promisify(execFile)
 const root = (path: string) => fileURLToPath(new URL('../../' + path, import.meta.url))
 
 const site: PublicSite = {
-  consent: 'opt_in', gpc: 'drop', cookie_domain: 'example.com', secure: true, consent_cookie: '_pstn_c', consent_days: 180
+  consent: 'opt_in',
+  gpc: 'drop',
+  cookie_domain: 'example.com',
+  secure: true,
+  consent_cookie: '_pstn_c',
+  consent_days: 180
 }
 const placeholders = `run(${sitePlaceholder},[${modulesPlaceholder}])`
 
@@ -36,8 +41,8 @@ test('what the script reads says the same as the settings', async t => {
 })
 
 test('only a name with a dot becomes the domain of cookies', async t => {
-  const cases = [['example.com', ';Domain=example.com', 'fb.1.'], ['localhost', '', 'fb.0.'], ['127.0.0.1', '', 'fb.0.'],
-    ['[::1]', '', 'fb.0.'], ['', '', 'fb.0.']] as const
+  const cases = [['example.com', ';Domain=example.com', 'fb.1.'], ['localhost', '', 'fb.0.'],
+    ['127.0.0.1', '', 'fb.0.'], ['[::1]', '', 'fb.0.'], ['', '', 'fb.0.']] as const
   for (const [given, domain, prefix] of cases) {
     const [, , attributes, , , metaPrefix] = toEmbedded({ ...site, cookie_domain: given })
     t.equal(attributes, `;Path=/;SameSite=Lax${domain};Secure`)

@@ -31,5 +31,6 @@ export const post: Post = (address, body, settle) => {
 export function insist (
   address: string, body: string | URLSearchParams, onDone?: () => unknown, retryAfterMs = 3000
 ): void {
-  post(address, body, done => done ? onDone?.() : setTimeout(insist, retryAfterMs, address, body, onDone, retryAfterMs * 2))
+  post(address, body, done =>
+    done ? onDone?.() : setTimeout(insist, retryAfterMs, address, body, onDone, retryAfterMs * 2))
 }

@@ -72,7 +72,7 @@ export function choose (given: unknown, onChange: () => void): void {
   onChange()
 }
 
-/** Tells the gateway of a new choice: it renews or deletes the cookies that scripts do not see, and stops what waits. */
+/** Tells the gateway of a new choice: it renews or deletes cookies that scripts do not see, and stops what waits. */
 export function tellChoice (base: string, seed: string): void {
   if (!isUntold) return
   isUntold = 0

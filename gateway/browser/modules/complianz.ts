@@ -12,7 +12,9 @@ const complianz: Module = page => {
       ad_storage: ads, ad_user_data: ads, ad_personalization: ads, analytics_storage: statistics === 'allow'
     })
   }
-  for (const kind of ['cmplz_status_change', 'cmplz_fire_categories', 'cmplz_revoke']) document.addEventListener(kind, read)
+  for (const kind of ['cmplz_status_change', 'cmplz_fire_categories', 'cmplz_revoke']) {
+    document.addEventListener(kind, read)
+  }
   read()
 }
 export default complianz

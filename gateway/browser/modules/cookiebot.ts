@@ -13,7 +13,9 @@ const cookiebot: Module = page => {
       ad_storage: ads, ad_user_data: ads, ad_personalization: ads, analytics_storage: consent?.statistics === true
     })
   }
-  for (const kind of ['CookiebotOnConsentReady', 'CookiebotOnAccept', 'CookiebotOnDecline']) addEventListener(kind, read)
+  for (const kind of ['CookiebotOnConsentReady', 'CookiebotOnAccept', 'CookiebotOnDecline']) {
+    addEventListener(kind, read)
+  }
   read()
 }
 export default cookiebot

@@ -3,7 +3,8 @@ import type { Module } from '../index.ts'
 
 /** The names of schema/identity.ts `knownCookies`, by the place of the key that allows them (choice.ts). */
 const names: ReadonlyArray<[key: number, name: RegExp]> = [
-  [0, /^(_fb[pc]|(_gcl_|FPGCL)\w\w|FPAU|_ttp|ttclid|_?twclid|_scc?l?id|(_derived)?_epik|li_fat_id|_rdt_\w*id|_uet\w+)$/],
+  [0, /^(_fb[pc]|(_gcl_|FPGCL)\w\w|FPAU|_ttp|ttclid|_?twclid|li_fat_id)$/],
+  [0, /^(_scc?l?id|(_derived)?_epik|_rdt_\w*id|_uet\w+)$/],
   [3, /^(_ga(_\w+)?|FPID)$/]
 ]
 

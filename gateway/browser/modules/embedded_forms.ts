@@ -12,7 +12,8 @@ function readMessage (origin: string, data: Record<string, unknown>): Told | und
     return { name: 'generate_lead', form_id: `${data.formId}`, form_name: 'typeform' }
   }
   // HubSpot's forms post from the page itself, or from a frame of its own.
-  const isHubSpot = origin === location.origin || /^https:\/\/([\w-]+\.)*(hsforms\.(com|net)|hubspot\.com)$/.test(origin)
+  const isHubSpot = origin === location.origin ||
+    /^https:\/\/([\w-]+\.)*(hsforms\.(com|net)|hubspot\.com)$/.test(origin)
   if (isHubSpot && data.type === 'hsFormCallback' && data.eventName === 'onFormSubmitted') {
     return { name: 'generate_lead', form_id: `${data.id}`, form_name: 'hubspot' }
   }

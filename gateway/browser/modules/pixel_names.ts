@@ -8,12 +8,12 @@ const known = 'page_view view_item=ViewContent=ProductViewed search add_to_cart 
 const plain = (name: string) => name.toLowerCase().replace(/[\s_-]/g, '')
 const toCamelCase = (name: string) => name.replace(/(?:^|_)./g, found => found.slice(-1).toUpperCase())
 
-/** GA4's name of an event and the pixels'; a name of the site's own is the same for all. */
-export function nameForPixels (given: string): [name: string, pixelName: string] {
+/** GA4's name of an event and the pixels'; for a name of the site's own, that name alone. */
+export function nameForPixels (given: string): [name: string, pixelName?: string] {
   for (const entry of known.split(' ')) {
     const names = entry.split('=')
     const [name = '', pixelName = toCamelCase(name)] = names
     if (names.some(one => plain(one) === plain(given))) return [name, pixelName]
   }
-  return [given.trim(), given.trim()]
+  return [given.trim()]
 }

@@ -47,8 +47,8 @@ const tags: Module = (page, options) => {
   }
 
   /**
-   * Before Meta's pixel has loaded, its stub keeps the calls in a list that anyone may read; afterwards it hands them to
-   * a method that we stand before.
+   * Before Meta's pixel has loaded, its stub keeps the calls in a list that anyone may read; afterwards it hands them
+   * to a method that we stand before.
    */
   const watchMeta = () => {
     const { fbq } = own
@@ -68,7 +68,9 @@ const tags: Module = (page, options) => {
   let readFromLayer = 0
   const watchGoogle = () => {
     const layer = (own as { dataLayer?: unknown[] }).dataLayer ?? []
-    for (const entry of layer.slice(readFromLayer)) if ((Object(entry) as Words)[0] === 'event') note('gtag', entry as Words)
+    for (const entry of layer.slice(readFromLayer)) {
+      if ((Object(entry) as Words)[0] === 'event') note('gtag', entry as Words)
+    }
     readFromLayer = layer.length
   }
   const watch = () => {
@@ -79,7 +81,8 @@ const tags: Module = (page, options) => {
   /** The ids that near calls of a tag carried for this event: '' for a call without one. */
   const idsSeen = (type: string, event: PageEvent): unknown[] => {
     const tag = functions[type]
-    const name = tag !== 'gtag' ? nameForPixels(`${event.event_name}`)[1] : type === 'ga4' ? nameForPixels(`${event.event_name}`)[0] : 'conversion'
+    const [ownName, pixelName = ownName] = nameForPixels(`${event.event_name}`)
+    const name = tag !== 'gtag' ? pixelName : type === 'ga4' ? ownName : 'conversion'
     const key = tag === 'fbq' ? 'eventID' : tag === 'gtag' ? 'transaction_id' : 'event_id'
     return seen.filter(call => call.tag === tag && call.words.includes(name))
       .map(call => call.words.map(word => (Object(word) as Record<string, unknown>)[key]).find(id => id) ?? '')
@@ -93,7 +96,7 @@ const tags: Module = (page, options) => {
     if (ids.some(id => id)) return 'sent_other_id'
     if (ids.length > 0) return 'sent_without_id'
     const hasLoaded = tag === 'fbq' ? own.fbq?.callMethod : isGoogle ? own.google_tag_data : own[tag]
-    const isSettled = document.readyState === 'complete' && Date.now() > startedAtMs + nearMs && Date.now() > changedAtMs + nearMs
+    const isSettled = document.readyState === 'complete' && Date.now() > Math.max(startedAtMs, changedAtMs) + nearMs
     return hasLoaded || !isSettled ? 'unknown' : own[tag] ? 'blocked' : 'absent'
   }
 

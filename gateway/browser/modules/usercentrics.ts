@@ -3,9 +3,10 @@ import type { Module } from '../index.ts'
 
 interface Category { state?: string }
 interface Details { consent?: { status?: string }, categories?: Record<string, Category> }
+interface Service { categorySlug: string, consent: { status: boolean } }
 interface UsercentricsWindow {
   __ucCmp?: { getConsentDetails: () => Promise<Details> }
-  UC_UI?: { isInitialized: () => boolean, getServicesBaseInfo: () => Array<{ categorySlug: string, consent: { status: boolean } }> }
+  UC_UI?: { isInitialized: () => boolean, getServicesBaseInfo: () => Service[] }
 }
 
 /** Marketing answers the three keys of advertising; a category counts when all of it was consented to. */
