@@ -12,6 +12,7 @@ test('readiness names what is wrong, and nothing secret', async t => {
   let problem: string | null = null
   let asked = 0
   let isDraining = false
+  let canSpool = false
   const check = createReadiness({
     role: 'gateway',
     ping: async () => await ping(),
@@ -20,6 +21,7 @@ test('readiness names what is wrong, and nothing secret', async t => {
       return problem
     },
     isDraining: () => isDraining,
+    canSpool: () => canSpool,
     timeoutMs: 50
   })
   problem = 'the schema is behind; run: postern migrate'
@@ -34,6 +36,15 @@ test('readiness names what is wrong, and nothing secret', async t => {
   t.same((await check()).problems, ['postgres did not answer within 50 ms'], 'a frozen server is no hanging check')
   ping = async () => undefined
   t.same((await check()).problems, [], 'and it heals')
+  ping = async () => { throw Object.assign(new Error('gone'), { code: 'ECONNREFUSED' }) }
+  canSpool = true
+  t.same(await check(), {
+    role: 'gateway',
+    problems: [],
+    degraded: ['postgres does not answer (ECONNREFUSED): arrivals are kept in the spool']
+  }, 'ready while it spools, and says so')
+  canSpool = false
+  t.same((await check()).problems, ['postgres does not answer (ECONNREFUSED)'])
   isDraining = true
   t.same((await check()).problems, ['stopping'])
 })

@@ -13,7 +13,8 @@ export interface AdminDeps {
 
 /**
  * Builds the admin server without listening. `/livez` answers as long as the event loop turns; `/readyz` is 200 when
- * the process can do its work and 503 with the reasons otherwise; `/metrics` is Prometheus' text.
+ * the process can do its work (`degraded` tells what is wrong all the same) and 503 with the reasons otherwise;
+ * `/metrics` is Prometheus' text.
  */
 export function buildAdmin (deps: AdminDeps): FastifyInstance {
   const app = Fastify({ logger: false, forceCloseConnections: true, requestTimeout: 10_000 })

@@ -176,6 +176,20 @@ test('what waits is bounded; leads may still come when others may not', async t 
   t.equal(await count('events'), 12)
 })
 
+test('what waits is bounded by bytes as well', async t => {
+  const gate = new AbortController()
+  const { log, alerts } = await openLog(t, query => async statement => {
+    if (!gate.signal.aborted) await new Promise(resolve => { gate.signal.addEventListener('abort', resolve) })
+    return await query(statement)
+  }, { mostPendingBytes: 10_000 })
+  const large = log.append([arrival('large', { data: { params: { text: 'x'.repeat(15_000) } } })])
+  await t.rejects(log.append([arrival('small')]), Unavailable)
+  t.match(alerts, [{ what: 'shed', reason: 'queue_full', rows: 1 }])
+  const lead = log.append([leadArrival('lead')])
+  gate.abort()
+  t.equal((await Promise.all([large, lead])).length, 2)
+})
+
 test('many lanes with the same keys in every order neither deadlock nor count twice', async t => {
   const { log, count, alerts } = await openLog(t, query => query, { lanes: 8 })
   const ids = Array.from({ length: 30 }, (_, at) => `k${at}`)
