@@ -104,10 +104,16 @@ function readSite (
   const file = checked(Site, isMap ? { ...given, consent: 'opt_in' } : value, keys, problems)
   const consentFile = checked(Consent, isMap ? consent : { rule: file.consent }, [...keys, 'consent'],
     isMap ? problems : [])
-  const destinations = Object.entries(file.destinations ?? {}).flatMap(([destinationName, own]) =>
-    readDestination([...keys, 'destinations', destinationName], own, types, problems, off))
+  const sound: DestinationSettings[] = []
+  const destinations = Object.entries(file.destinations ?? {}).flatMap(([destinationName, own]) => {
+    const found: Problem[] = []
+    const read = readDestination([...keys, 'destinations', destinationName], own, types, found, off)
+    if (found.length === 0) sound.push(...read)
+    problems.push(...found)
+    return read
+  })
+  problems.push(...findConflicts(keys, sound, types))
   if (problems.length > before) return null
-  problems.push(...findConflicts(keys, destinations, types))
   return {
     ...file,
     name,

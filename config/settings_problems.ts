@@ -58,7 +58,7 @@ function errorsOf (schema: TSchema, value: unknown): ValueError[] {
 }
 
 function describe (error: ValueError, given: unknown, schema: TSchema, keys: string[]): string {
-  const meaning = nodeAt(schema, keys)?.description
+  const meaning = meaningAt(schema, keys)
   const hint = meaning === undefined ? '' : ` ${meaning}`
   switch (error.keyword) {
     case 'enum': {
@@ -66,10 +66,12 @@ function describe (error: ValueError, given: unknown, schema: TSchema, keys: str
       return `${show(given)} is not one of ${allowed.join(', ')}. ${suggest(String(given), allowed)}`.trimEnd()
     }
     case 'type': {
-      const needed = kinds[String(error.params.type)] ?? String(error.params.type)
+      const types = [error.params.type].flat().map(String)
+      const needed = types.map(type => kinds[type] ?? type).join(' or ')
       return `${show(given)} is ${kindOf(given)}; ${needed} is needed.${hint}`
     }
     case 'minItems': return `is an empty list; at least ${error.params.limit} entry is needed.${hint}`
+    case 'pattern': return `${show(given)} does not have the form that is needed.${hint || ` It ${error.message}`}`
     default: return `the value ${error.message}.${hint}`
   }
 }
@@ -108,6 +110,15 @@ function valueAt (value: unknown, keys: readonly string[]): unknown {
 function nodeAt (schema: TSchema, keys: readonly string[]): SchemaNode | undefined {
   return keys.reduce<SchemaNode | undefined>((node, key) =>
     node?.properties?.[key] ?? (/^\d+$/.test(key) ? node?.items : undefined), schema as SchemaNode)
+}
+
+/** What a key means; of an entry in a map that the owner names, what the map means. */
+function meaningAt (schema: TSchema, keys: readonly string[]): string | undefined {
+  for (let length = keys.length; length > 0; length--) {
+    const node = nodeAt(schema, keys.slice(0, length))
+    if (node !== undefined) return node.description
+  }
+  return undefined
 }
 
 function knownKeys (schema: TSchema, keys: readonly string[]): string[] {

@@ -31,14 +31,16 @@ test('compose starts Postgres, migrates, then gateway and worker', t => {
   for (const name of ['gateway', 'worker']) {
     t.match(services[name]?.depends_on, { migrate: { condition: 'service_completed_successfully' } }, name)
   }
-  const named = Object.values(services).flatMap(({ volumes: own = [] }) => own.map(volume => volume.split(':')[0] ?? ''))
-    .filter(volume => !volume.startsWith('.'))
+  const mounts = Object.values(services).flatMap(({ volumes: own = [] }) =>
+    own.map(volume => volume.split(':')[0] ?? ''))
+  const named = mounts.filter(volume => !volume.startsWith('.'))
   t.same(new Set(named), new Set(Object.keys(volumes)), 'every volume is declared, and none in vain')
   t.end()
 })
 
 test('nothing but the gateway is reachable, and only from this machine', t => {
-  const open = Object.entries(compose.services).flatMap(([name, { ports = [] }]) => ports.map(port => `${name} ${port}`))
+  const open = Object.entries(compose.services).flatMap(([name, { ports = [] }]) =>
+    ports.map(port => `${name} ${port}`))
   t.same(open, ['gateway 127.0.0.1:8377:8377'])
   t.equal(processVariables.PORT[0], '8377')
   t.end()
