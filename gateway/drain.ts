@@ -25,9 +25,12 @@ export interface Drain {
   stop: () => Promise<void>
 }
 
-const batchRecords = 500
-/** While Postgres is away each batch is a question, and need not be a large one. */
-const probeRecords = 20
+/**
+ * The first batch is a question, and need not be large; each that succeeds makes the next one larger. So a Postgres
+ * that is back but slow is not thrown off by batches that time out.
+ */
+const fewestRecords = 20
+const mostRecords = 500
 /** Others' segments are found by the spool's own clock, which wakes nobody. */
 const idleMs = 5000
 const troubleMs = 1000
@@ -69,6 +72,7 @@ async function wait (pause: Pause, ms: number, isWakeable: boolean): Promise<voi
 async function run (options: DrainOptions, pause: Pause): Promise<void> {
   const { spool, circuit } = options
   const progress = { records: 0, sinceMs: 0 }
+  let limit = fewestRecords
   while (!pause.isStopping) {
     if (circuit.isOpen()) await wait(pause, circuit.waitMs(), false)
     else if (spool.isEmpty()) await wait(pause, idleMs, true)
@@ -78,7 +82,8 @@ async function run (options: DrainOptions, pause: Pause): Promise<void> {
       continue
     }
     if (progress.records === 0) progress.sinceMs = performance.now()
-    const { records, isTrouble } = await step(options)
+    const { records, isTrouble, hasFailed } = await step(options, limit)
+    limit = hasFailed ? fewestRecords : Math.min(2 * limit, mostRecords)
     progress.records += records
     if (spool.isEmpty() && progress.records > 0) {
       options.onEmpty(progress.records, (performance.now() - progress.sinceMs) / 1000)
@@ -93,23 +98,24 @@ async function ask ({ ping, circuit }: DrainOptions): Promise<void> {
 }
 
 /** Stores one batch. `isTrouble`: the spool itself could not be read. */
-async function step (options: DrainOptions): Promise<{ records: number, isTrouble: boolean }> {
+async function step (options: DrainOptions, limit: number):
+Promise<{ records: number, isTrouble: boolean, hasFailed: boolean }> {
   const { spool, circuit, store, onStored } = options
   const startedMs = performance.now()
   let isPostgres = false
   try {
-    const records = await spool.drain(circuit.isOpen() ? probeRecords : batchRecords, async arrivals => {
+    const records = await spool.drain(limit, async arrivals => {
       isPostgres = true
       const receipts = await store(arrivals)
       isPostgres = false
       circuit.heal()
       onStored(arrivals, receipts)
     })
-    return { records, isTrouble: false }
+    return { records, isTrouble: false, hasFailed: false }
   } catch (error) {
     if (!isPostgres) options.onTrouble(reasonOf(error))
     else if (circuit.isOpen()) circuit.stayOpen()
     else circuit.trip(reasonOf(error), startedMs)
-    return { records: 0, isTrouble: !isPostgres }
+    return { records: 0, isTrouble: !isPostgres, hasFailed: true }
   }
 }

@@ -19,6 +19,11 @@ export interface StoreDeps {
 /** A failure that took longer than this was a time-out: trying again would only double the wait. */
 const quickMs = 250
 
+/** A deadlock or serialization failure (SQLSTATE class 40) is over when it is told, however long it took. */
+function isWorthRetrying (error: unknown, afterMs: number): boolean {
+  return isOutage(error) && (afterMs < quickMs || sqlState(error)?.startsWith('40') === true)
+}
+
 /** What is told of an error: never its message, which may quote a row. */
 export function reasonOf (error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
@@ -47,7 +52,7 @@ export async function storePending (pending: readonly Pending[], deps: StoreDeps
   try {
     return await appendRows(deps.pool, pending.map(({ row }) => row))
   } catch (error) {
-    if (isOutage(error) && !isRetry && performance.now() - startedMs < quickMs) {
+    if (!isRetry && isWorthRetrying(error, performance.now() - startedMs)) {
       return await storePending(pending, deps, true)
     }
     if (!isDataError(error)) throw error
