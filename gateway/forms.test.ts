@@ -202,3 +202,16 @@ test('what was typed is kept whole, also under a name that means something to us
   const { draft } = await readForm(JSON.stringify({ email: 'a@b.de', ...typed }), 'application/json')
   t.match(draft.data.fields, typed)
 })
+
+test('the time trap and the honeypot are no answers of the visitor\'s', async t => {
+  const cases: [form: string, params: object | undefined][] = [
+    ['postern_elapsed=5321&postern_trap=', { form_elapsed_ms: '5321' }],
+    ['postern_elapsed=12&postern_trap=http%3A%2F%2Fspam.example', { form_elapsed_ms: '12', form_trap: 'filled' }],
+    ['postern_trap=', undefined]
+  ]
+  for (const [form, params] of cases) {
+    const read = await readForm(`message=hi&${form}`, 'application/x-www-form-urlencoded')
+    t.same(read.draft.data.params, params, form)
+    t.same(read.draft.data.fields, { message: 'hi' }, form)
+  }
+})

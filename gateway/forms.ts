@@ -60,6 +60,9 @@ function sortForm (entries: readonly FormEntry[]): Sorted {
     else if (key.startsWith('consent_')) maps.consent[key.slice('consent_'.length)] = value
     else if (key.startsWith('click_')) maps.click_ids[key.slice('click_'.length)] = value
     else if (key === 'fbp' || key === 'fbc') maps.cookies[`_${key}`] = value
+    // What tells people from machines: how long the page was open, and an input that people do not see.
+    else if (key === 'elapsed') sorted.event.form_elapsed_ms = value
+    else if (key === 'trap') sorted.event.form_trap = value === '' ? undefined : 'filled'
     else if (eventKeys.has(key)) sorted.event[key] = value
     else sorted.answers.push([name, value])
   }

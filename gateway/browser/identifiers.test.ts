@@ -92,7 +92,8 @@ test('an event has the given id, or that of its transaction, or a new one that s
 test('a conversion gets the id that the gateway derives, under every name that the gateway knows', async t => {
   const names = ['purchase', 'Purchase', 'CompletePayment', 'complete_payment', 'Order Completed', 'order_completed',
     'refund', 'Refund', 'generate_lead', 'Lead', 'lead', 'Generate Lead', 'SubmitForm', 'submit-form', 'sign_up',
-    'SignUp', 'CompleteRegistration', 'contact', 'Contact', 'schedule', 'Schedule', 'subscribe', 'Subscribe', 'start_trial',
+    'SignUp', 'CompleteRegistration', 'contact', 'Contact', 'schedule', 'Schedule', 'subscribe', 'Subscribe',
+    'start_trial',
     'StartTrial', 'starttrial', 'submit_application', 'SubmitApplication', 'view_item', 'add_to_cart', 'page_view',
     'search', 'begin_checkout', 'MyOwn Event', '購入', 'constructor']
   for (const name of names) {
