@@ -85,7 +85,8 @@ export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool
 
 /**
  * The first job of a destination that lingers takes the others' events with it, up to one request: the events are
- * promised anew, to this job alone, so that the jobs they came with find nothing left to do.
+ * promised anew, to this job alone, so that the jobs they came with find nothing left to do. An event with an attempt
+ * is under way (its reason stays until it is settled) or lost, and not this job's to take.
  */
 async function joinCompany (pool: Queryable, job: SendJob, target: Target): Promise<SendJob> {
   if (job.is_isolation) return job
@@ -97,7 +98,8 @@ async function joinCompany (pool: Queryable, job: SendJob, target: Target): Prom
       SELECT event_seq FROM deliveries
       WHERE destination_id = $1 AND day = $2 AND state = 'waiting' AND (
         (event_seq = ANY($4) AND (hold_until <= now() OR hold_until = to_timestamp($3::float8 / 1000)))
-        OR (reason = 'lingering' AND due_at <= now() + make_interval(secs => $5::float8 / 1000)))
+        OR (reason = 'lingering' AND attempt_id IS NULL
+          AND due_at <= now() + make_interval(secs => $5::float8 / 1000)))
       ORDER BY event_seq = ANY($4) DESC, due_at LIMIT $6 FOR UPDATE SKIP LOCKED
     ) AS company
     WHERE d.destination_id = $1 AND d.day = $2 AND d.event_seq = company.event_seq RETURNING d.event_seq`,
