@@ -30,6 +30,10 @@ async function openVariant (world: World, name: string, sinkMode: 'none' | 'answ
     ? undefined
     : await startRole({ role: 'worker', database, world, core: otherCore, destinations: destinations.settings })
   return {
+    /** As fast as it goes: a cold process at a fixed rate would only fall behind. */
+    warm: async (count: number) => (await measure({ gateway }, world, {
+      port: gateway.port, path: '/v1/e', mix: 'mixed', loop: 'closed', connections: 32, count
+    })).load,
     run: async (seconds: number) => (await measure({ gateway }, world, {
       port: gateway.port, path: '/v1/e', mix: 'mixed', loop: 'open', connections: 50, rate, count: rate * seconds
     })).load,
@@ -45,20 +49,20 @@ async function openVariant (world: World, name: string, sinkMode: 'none' | 'answ
 type Round = Record<'bare' | 'alone' | 'working' | 'hanging', LoadResult>
 
 /** Interleaved: bare INSERT … COMMIT; the gateway without a worker, with one, and with one whose networks hang. */
-export async function measureAcks ({ world, rounds, seconds }: CaseOptions): Promise<Figure[]> {
+export async function measureAcks ({ world, rounds, requests, seconds }: CaseOptions): Promise<Figure[]> {
   const bare = await world.makeDatabase('ack_bare')
   const alone = await openVariant(world, 'ack_alone', 'none')
   const working = await openVariant(world, 'ack_working', 'answer')
   const hanging = await openVariant(world, 'ack_hanging', 'hang')
   const done: Round[] = []
-  for (let round = -1; round < rounds; round++) {
-    const measured: Round = {
+  for (const variant of [alone, working, hanging]) await variant.warm(requests)
+  for (let round = 0; round < rounds; round++) {
+    done.push({
       bare: await insertBare(bare, seconds),
       alone: await alone.run(seconds),
       working: await working.run(seconds),
       hanging: await hanging.run(seconds)
-    }
-    if (round >= 0) done.push(measured)
+    })
   }
   for (const variant of [alone, working, hanging]) await variant.close()
   await bare.drop()

@@ -65,6 +65,7 @@ async function run (): Promise<LoadResult> {
     sent: total,
     accepted: total,
     failed: 0,
+    refusals: {},
     seconds: (nowMs() - startMs) / 1000,
     p50: percentile(sorted, 0.5),
     p99: percentile(sorted, 0.99),

@@ -25,6 +25,8 @@ export interface LoadResult {
   sent: number
   accepted: number
   failed: number
+  /** How many of the failed by status; 0: the connection broke. */
+  refusals: Record<string, number>
   seconds: number
   p50: number
   p99: number
@@ -75,7 +77,7 @@ function openRun (load: Load) {
   const templates = makeTemplates(load.mix, 4000, load.path, Date.now())
   const latencies: number[] = []
   const acks: [string, number][] = []
-  const counts = { sent: 0, accepted: 0, failed: 0 }
+  const counts = { sent: 0, accepted: 0, failed: 0, refusals: {} as Record<string, number> }
   return {
     counts,
     latencies,
@@ -94,6 +96,7 @@ function openRun (load: Load) {
           if (load.withAcks === true) acks.push([id, atMs])
         } else {
           counts.failed++
+          counts.refusals[status] = (counts.refusals[status] ?? 0) + 1
         }
         done()
       })

@@ -40,7 +40,7 @@ export async function measure (
   const { postgres = 0, ...own } = meter()
   await generator.stop()
   if (result.failed > 0 || result.accepted === 0) {
-    throw new Error(`${result.failed} of ${result.sent} requests failed`)
+    throw new Error(`${result.failed} of ${result.sent} requests failed: ${JSON.stringify(result.refusals)}`)
   }
   return {
     load: result,

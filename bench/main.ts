@@ -55,7 +55,8 @@ function describe (options: CaseOptions, postgres: string, loads: readonly strin
 function writeDocs (figures: readonly Figure[], facts: readonly string[]): void {
   const text = `# Benchmarks
 
-Written by \`npm run bench\`; how each figure is made: [bench/README.md](../bench/README.md). On a shared machine only counts, CPU time per unit and ratios of interleaved runs count. **met**: every round is on the right side of the bar;
+Written by \`npm run bench\`; how each figure is made: [bench/README.md](../bench/README.md). On a shared machine only
+counts, CPU time per unit and ratios of interleaved runs count. **met**: every round is on the right side of the bar;
 **missed**: none is; **unclear**: the rounds disagree.
 
 ${facts.join('\n')}
