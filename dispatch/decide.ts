@@ -100,11 +100,15 @@ function browserTagOf ({ destination, settings }: Target): 'shares_id' | 'report
   return destination.browserTag?.(settings) ?? 'shares_id'
 }
 
-/** Whether the browser may have reported the event itself: not a stage, not purely signed, and no tag seen failing. */
+/**
+ * Whether the browser may have reported the event itself: its tag was seen doing so, or it could have.
+ * A stage and a purely signed event did not come from a page.
+ */
 function browserMayHaveSent ({ event, trusts }: Candidate, target: Target): boolean {
   if (browserTagOf(target) === 'apart') return false
   const tag = tagOf(event, target)
   if (tag === 'absent' || tag === 'blocked') return false
+  if (tag !== undefined && tag !== 'unknown') return true
   if ((stageEvents as readonly string[]).includes(event.event_name)) return false
   return tag !== undefined || trusts.some(trust => trust !== 'signed')
 }
