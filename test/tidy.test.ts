@@ -103,7 +103,8 @@ const homes: Record<string, RegExp> = {
   undici: /^dispatch\/send\.ts$/,
   'node-pg-migrate': /^config\/migrate\.ts$/,
   yaml: /^config\//,
-  fastify: /^(gateway|admin|demo)\//
+  // bench/ compares the gateway with bare Fastify.
+  fastify: /^(gateway|admin|demo|bench)\//
 }
 
 test('each vendor has one home', async t => {
