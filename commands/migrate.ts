@@ -1,10 +1,9 @@
 // `postern migrate`: brings the database to this version's schema, the job queue's included.
 import { migrate } from '../config/migrate.ts'
-import { isOutage } from '../config/postgres.ts'
 import { readProcessSettings } from '../config/process_settings.ts'
 import { openLog } from '../config/log.ts'
 import { refuse } from './prepare.ts'
-import { explainFailure, noAnswer, openDatabase } from './roles.ts'
+import { explainFailure, openDatabase } from './roles.ts'
 
 /** Exit codes: 0 up to date, 1 the migration failed (it left nothing half done), 2 wrong environment. */
 export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
@@ -23,7 +22,7 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
     say('The database is up to date.')
     return 0
   } catch (error) {
-    process.stderr.write(`postern migrate: ${isOutage(error) ? noAnswer(error) : explainFailure(error)}\n`)
+    process.stderr.write(`postern migrate: ${explainFailure(error)}\n`)
     return 1
   }
 }

@@ -1,5 +1,4 @@
 // Runs the gateway, the worker or both in this process until it is asked to stop, with the admin port beside them.
-import { checkKeys } from '../config/key_check.ts'
 import { startEmbedded } from '../config/embedded.ts'
 import type { Keys } from '../config/keys.ts'
 import { openLog, type Log } from '../config/log.ts'
@@ -10,7 +9,8 @@ import type { ProcessSettings } from '../config/process_settings.ts'
 import type { Settings } from '../config/settings.ts'
 import { version } from '../config/version.ts'
 import { startDispatch, type Dispatch } from '../dispatch/service.ts'
-import { startGateway, type GatewayService } from '../gateway/service.ts'
+import { startGateway, type GatewayOptions, type GatewayService } from '../gateway/service.ts'
+import { CannotStart, checkDatabase, noAnswer, PostgresAway } from './admission.ts'
 import { drain, startAdmin, untilAskedToStop, type DrainStep } from './serving.ts'
 import { gatewayLimits, gatewaySites, retentionOf, siteTargets } from './wiring.ts'
 
@@ -30,15 +30,14 @@ export interface Running {
   dispatch?: Dispatch
   adminUrl: string
   pool: Pool
+  /** Resolves when Postgres, which was away at the start, turns out to have another schema or another secret. */
+  unfit: Promise<Error>
   /** Stops everything in order; false when something did not stop cleanly. */
   stop: () => Promise<boolean>
 }
 
 /** Below the usual patience of whoever stops containers (30 s). */
 const drainWithinMs = 25_000
-
-/** A reason not to start, for people. */
-export class CannotStart extends Error {}
 
 /** The database of the process: its own server with `DATABASE_URL`, else the embedded one, brought up to date. */
 export async function openDatabase (
@@ -59,11 +58,12 @@ export async function openDatabase (
 }
 
 /**
- * Starts a role. Throws CannotStart when the database is not reachable, has another schema or another secret; what was
- * started until then is stopped again.
+ * Starts a role. Throws CannotStart when the database has another schema or another secret, or is not reachable and
+ * nothing can be done without it; what was started until then is stopped again. A gateway with a spool starts without
+ * Postgres: it is looked at as soon as it answers, and only then written to.
  */
 export async function startRole (options: RoleOptions): Promise<Running> {
-  const { role, process, settings, keys, log } = options
+  const { role, process, keys, log } = options
   const started: DrainStep[] = []
   const stop = async () => await drain(started.toReversed(), log, drainWithinMs)
   try {
@@ -75,28 +75,37 @@ export async function startRole (options: RoleOptions): Promise<Running> {
       onError: error => { log.warn({ error: error.name, code: sqlState(error) }, 'postgres closed a connection') }
     })
     started.push(['admin pool', async () => { await pool.end() }])
-    await checkDatabase(pool, keys, log)
-
     const metrics = createMetrics(version)
-    let isDraining = false
-    const dispatch = role === 'gateway'
+    const pools: Record<string, Pool> = { admin: pool }
+    let dispatch: Dispatch | undefined
+    const unfit = Promise.withResolvers<Error>()
+    /** What must have succeeded before anything is written to Postgres. */
+    const admit = async () => {
+      await checkDatabase(pool, keys, log)
+      if (role === 'gateway' || dispatch !== undefined) return
+      dispatch = await openDispatch(options, database.url, metrics)
+      pools.worker = dispatch.pool
+      // Before the gateway, which stops first.
+      started.splice(2, 0, ['dispatch', dispatch.stop])
+    }
+    const isAway = await admitNow(admit, role !== 'worker' && process.spool !== undefined)
+    const gateway = role === 'worker'
       ? undefined
-      : await startDispatch({
-        databaseUrl: database.url, keys, sites: siteTargets(settings), log, metrics, retention: retentionOf(settings)
+      : await openGateway(options, database.url, metrics, {
+        onCommitted: () => dispatch?.wake(),
+        admit: isAway ? tellUnfit(admit, unfit.resolve) : undefined
       })
-    if (dispatch !== undefined) started.push(['dispatch', dispatch.stop])
-    const gateway = role === 'worker' ? undefined : await openGateway(options, database.url, metrics, dispatch?.wake)
-    if (gateway !== undefined) started.push(['gateway', gateway.stop])
+    if (gateway !== undefined) {
+      started.push(['gateway', gateway.stop])
+      pools.gateway = gateway.pool
+    }
+    let isDraining = false
     const admin = await startAdmin({
       role,
       host: process.adminHost,
       port: process.adminPort,
       pool,
-      pools: {
-        admin: pool,
-        ...(gateway === undefined ? {} : { gateway: gateway.pool }),
-        ...(dispatch === undefined ? {} : { worker: dispatch.pool })
-      },
+      pools,
       metrics,
       checkSchema: async () => await findSchemaProblem(pool),
       isDraining: () => isDraining,
@@ -110,6 +119,7 @@ export async function startRole (options: RoleOptions): Promise<Running> {
       dispatch,
       adminUrl: admin.url,
       pool,
+      unfit: unfit.promise,
       async stop () {
         isDraining = true
         return await stop()
@@ -121,8 +131,40 @@ export async function startRole (options: RoleOptions): Promise<Running> {
   }
 }
 
+/** True when Postgres is away and the role can do without it for now. */
+async function admitNow (admit: () => Promise<void>, canWait: boolean): Promise<boolean> {
+  try {
+    await admit()
+    return false
+  } catch (error) {
+    if (canWait && error instanceof PostgresAway) return true
+    throw error
+  }
+}
+
+/** Tells when the database that came back is not ours to write to. */
+function tellUnfit (admit: () => Promise<void>, tell: (error: Error) => void): () => Promise<void> {
+  return async () => {
+    try {
+      await admit()
+    } catch (error) {
+      if (error instanceof CannotStart && !(error instanceof PostgresAway)) tell(error)
+      throw error
+    }
+  }
+}
+
+async function openDispatch (
+  { settings, keys, log }: RoleOptions, databaseUrl: string, metrics: Metrics
+): Promise<Dispatch> {
+  return await startDispatch({
+    databaseUrl, keys, sites: siteTargets(settings), log, metrics, retention: retentionOf(settings)
+  })
+}
+
 async function openGateway (
-  { process, settings, keys, log }: RoleOptions, databaseUrl: string, metrics: Metrics, onCommitted?: () => void
+  { process, settings, keys, log }: RoleOptions, databaseUrl: string, metrics: Metrics,
+  hooks: Pick<GatewayOptions, 'onCommitted' | 'admit'>
 ): Promise<GatewayService> {
   return await startGateway({
     databaseUrl,
@@ -135,25 +177,8 @@ async function openGateway (
     metrics,
     limits: gatewayLimits(settings),
     spool: process.spool === undefined ? undefined : { folder: `${process.dataFolder}/spool`, ...process.spool },
-    onCommitted
+    ...hooks
   })
-}
-
-/** Throws CannotStart when Postgres does not answer, or has another schema or another secret. */
-export async function checkDatabase (pool: Pool, keys: Keys, log: Log): Promise<void> {
-  const problem = await findSchemaProblem(pool).catch((error: unknown) => {
-    throw new CannotStart(noAnswer(error))
-  })
-  if (problem !== null) throw new CannotStart(problem)
-  const check = await checkKeys(pool, keys)
-  if (!check.ok) throw new CannotStart(check.problem)
-  if (check.lost.length > 0) log.warn({ key_ids: check.lost }, 'rows sealed under these keys can no longer be opened')
-}
-
-/** What is said of a Postgres that is not there; Node's own error has no message when two addresses fail. */
-export function noAnswer (error: unknown): string {
-  const code = sqlState(error) ?? (error instanceof Error && 'code' in error ? String(error.code) : 'no answer')
-  return `Postgres does not answer (${code}): check DATABASE_URL and that the server runs`
 }
 
 /** Says loudly what must not be overlooked in the settings of a serving process. */
@@ -180,8 +205,10 @@ export async function runRole (options: Omit<RoleOptions, 'log'>): Promise<numbe
     const running = await startRole({ ...options, log })
     log.info({ public: running.gateway?.url, admin: running.adminUrl, sites: settings.sites.map(({ name }) => name) },
       'postern runs')
-    log.info({ signal: await asked }, 'stopping')
-    if (await running.stop()) return 0
+    const reason = await Promise.race([asked, running.unfit])
+    if (reason instanceof Error) process.stderr.write(`postern ${role}: ${reason.message}\n`)
+    else log.info({ signal: reason }, 'stopping')
+    if (await running.stop() && !(reason instanceof Error)) return 0
     // What did not stop would keep the process alive until somebody kills it.
     process.exit(1)
   } catch (error) {

@@ -30,6 +30,8 @@ export interface DurableOptions extends Omit<StoreDeps, 'onSetAside'> {
   onDrained?: (arrivals: readonly Arrival[], receipts: readonly Receipt[]) => void
   /** Where arrivals go while Postgres is away; without one they are turned away. */
   spool?: Spool
+  /** Given where Postgres was away at the start: must succeed once before anything is written to it. */
+  admit?: () => Promise<void>
 }
 
 /** Arrivals of one request. */
@@ -76,6 +78,7 @@ export function openDurable (options: DurableOptions): Durable {
     ...options,
     onSetAside: (reason, receiptId) => { onAlert({ what: 'set_aside', reason, rows: 1, receiptId }) }
   }
+  if (options.admit !== undefined) circuit.trip('away_at_start', performance.now())
   const keeper: Keeper = { ...options, deps, circuit, drain: undefined }
   if (spool !== undefined) keeper.drain = startDraining(keeper, spool)
   return {
@@ -90,11 +93,22 @@ export function openDurable (options: DurableOptions): Durable {
 
 function startDraining (keeper: Keeper, spool: Spool): Drain {
   const { circuit, deps, pool, onAlert, onDrained } = keeper
+  let isAdmitted = keeper.admit === undefined
+  const beAdmitted = async () => {
+    if (!isAdmitted) await keeper.admit?.()
+    isAdmitted = true
+  }
   return startDrain({
     spool,
     circuit,
-    store: async arrivals => await storeSpooled(arrivals, deps),
-    ping: async () => await pool.query('SELECT 1'),
+    async store (arrivals) {
+      await beAdmitted()
+      return await storeSpooled(arrivals, deps)
+    },
+    async ping () {
+      await beAdmitted()
+      return await pool.query('SELECT 1')
+    },
     onStored: (arrivals, receipts) => {
       tellCommitted(keeper, receipts)
       onDrained?.(arrivals, receipts)

@@ -24,6 +24,11 @@ export interface GatewayOptions {
   limits?: Partial<Limits>
   /** Where arrivals wait while Postgres is away. Absent: they are turned away. */
   spool?: SpoolPlace
+  /**
+   * Given where Postgres is away: what must succeed before anything is written to it, tried until it does. Needs the
+   * spool: without one startGateway throws what it throws.
+   */
+  admit?: () => Promise<void>
   /** New events were committed: a router in this process need not wait for its poll. */
   onCommitted?: () => void
 }
@@ -62,6 +67,7 @@ Promise<Spool | undefined> {
 export async function startGateway (options: GatewayOptions): Promise<GatewayService> {
   const { keys, sites, log, metrics } = options
   const spool = await openSpoolAt(options.spool, options)
+  if (spool === undefined) await options.admit?.()
   const stopWatching = spool === undefined ? () => {} : watchSpool(spool, metrics)
   const pool = openPool({
     url: options.databaseUrl,
@@ -75,6 +81,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     keys,
     countryOf: site => countries.get(site),
     spool,
+    admit: spool === undefined ? undefined : options.admit,
     onCommitted: options.onCommitted,
     onDrained: (arrivals, receipts) => {
       receipts.forEach((receipt, at) => { countReceipt(arrivals[at]?.part.site ?? '', receipt, metrics) })

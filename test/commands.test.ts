@@ -1,87 +1,20 @@
 // The commands as an operator runs them: child processes with an environment, ports, output and exit codes.
-import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import t, { test, type Test } from 'tap'
+import t, { test } from 'tap'
+import { accessToken, addressesOf, apiKey, openFolder, runCommand, startCommand } from './command_world.ts'
 import { testDatabase } from './database.ts'
+import { until } from './dispatch_world.ts'
 import { send } from './gateway_world.ts'
+import { ownPostgres } from './own_postgres.ts'
 
 t.setTimeout(120_000)
 
-const main = join(import.meta.dirname, '..', 'main.ts')
-const accessToken = 'EAAB-a-token-that-nobody-may-read'
-const apiKey = 'a-key-of-the-shop-that-nobody-may-read'
 const postgresPassword = 'a-word-of-the-database'
-const settings = `
-sites:
-  main:
-    hosts: [t.example.com]
-    origins: ["https://www.example.com"]
-    api_keys: [{ name: shop, key: ${apiKey} }]
-    destinations:
-      meta: { pixel_id: "1234567890", access_token: ${accessToken}, endpoint: "http://127.0.0.1:1/meta" }
-`
-
-interface Started { child: ChildProcess, output: { out: string, err: string }, ended: Promise<number | null> }
-
-/** A folder with a settings file, and an environment without anything of ours but what is given. */
-function openFolder (t: Test, databaseUrl: string): { folder: string, config: string, env: NodeJS.ProcessEnv } {
-  const folder = mkdtempSync(join(tmpdir(), 'postern-commands-'))
-  t.teardown(() => { rmSync(folder, { recursive: true, force: true }) })
-  const config = join(folder, 'settings.yaml')
-  writeFileSync(config, settings)
-  const env = {
-    PATH: process.env.PATH,
-    DATABASE_URL: databaseUrl,
-    POSTERN_SECRET: randomBytes(32).toString('base64url'),
-    POSTERN_HOST: '127.0.0.1',
-    PORT: '0',
-    POSTERN_ADMIN_PORT: '0',
-    POSTERN_DATA: join(folder, 'data')
-  }
-  return { folder, config, env }
-}
-
-function start (t: Test, argv: string[], env: NodeJS.ProcessEnv, cwd: string): Started {
-  const child = spawn(process.execPath, [main, ...argv], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
-  const output = { out: '', err: '' }
-  child.stdout.on('data', chunk => { output.out += String(chunk) })
-  child.stderr.on('data', chunk => { output.err += String(chunk) })
-  const ended = once(child, 'close').then(([code]) => code as number | null)
-  t.teardown(async () => {
-    child.kill('SIGKILL')
-    await ended
-  })
-  return { child, output, ended }
-}
-
-/** The two addresses that a serving command says it listens on; throws with its output when it ends before. */
-async function addressesOf ({ output, child, ended }: Started): Promise<{ public: string, admin: string }> {
-  const find = () => output.out.split('\n').find(line => line.includes('"postern runs"'))
-  const found = new Promise<string>(resolve => {
-    child.stdout?.on('data', () => {
-      const line = find()
-      if (line !== undefined && output.out.includes(`${line}\n`)) resolve(line)
-    })
-  })
-  const line = await Promise.race([found, ended.then(code => `ended with ${code}: ${output.err}${output.out}`)])
-  if (!line.startsWith('{')) throw new Error(line)
-  return JSON.parse(line) as { public: string, admin: string }
-}
-
-/** Runs a command to its end. */
-async function run (t: Test, argv: string[], env: NodeJS.ProcessEnv, cwd: string) {
-  const started = start(t, argv, env, cwd)
-  return { code: await started.ended, ...started.output }
-}
 
 test('start serves none of the demo on either port, and ends with 0 on SIGTERM', async t => {
   const { url } = await testDatabase(t)
   const { folder, config, env } = openFolder(t, url)
-  const started = start(t, ['start', '--config', config], env, folder)
+  const started = startCommand(t, ['start', '--config', config], env, folder)
   const addresses = await addressesOf(started)
 
   const controls = [[addresses.public, '/s.js'], [addresses.admin, '/readyz'], [addresses.admin, '/metrics']] as const
@@ -109,7 +42,7 @@ test('start serves none of the demo on either port, and ends with 0 on SIGTERM',
 test('the gateway alone stores a lead, and nobody sends it', async t => {
   const { url, pool } = await testDatabase(t)
   const { folder, config, env } = openFolder(t, url)
-  const started = start(t, ['gateway', '--config', config], env, folder)
+  const started = startCommand(t, ['gateway', '--config', config], env, folder)
   const addresses = await addressesOf(started)
   const answer = await send(addresses.public, { email: 'anna@example.com' },
     { path: '/v1/leads', type: 'application/json' })
@@ -128,20 +61,20 @@ test('the gateway alone stores a lead, and nobody sends it', async t => {
 test('another secret than the database\'s refuses to start and says what to do', async t => {
   const { url } = await testDatabase(t)
   const { folder, config, env } = openFolder(t, url)
-  const first = start(t, ['gateway', '--config', config], env, folder)
+  const first = startCommand(t, ['gateway', '--config', config], env, folder)
   await addressesOf(first)
   first.child.kill('SIGTERM')
   t.equal(await first.ended, 0)
 
   const other = randomBytes(32).toString('base64url')
   for (const command of ['start', 'gateway', 'worker']) {
-    const refused = await run(t, [command, '--config', config], { ...env, POSTERN_SECRET: other }, folder)
+    const refused = await runCommand(t, [command, '--config', config], { ...env, POSTERN_SECRET: other }, folder)
     t.equal(refused.code, 1, command)
     t.match(refused.err, /^postern \w+: POSTERN_SECRET \(key \w+\) is not the secret of this database .*new,old/)
     t.notMatch(refused.err + refused.out, new RegExp(other), 'the secret is not quoted')
   }
-  const ring = start(t, ['gateway', '--config', config], { ...env, POSTERN_SECRET: `${other},${env.POSTERN_SECRET}` },
-    folder)
+  const ring = startCommand(t, ['gateway', '--config', config],
+    { ...env, POSTERN_SECRET: `${other},${env.POSTERN_SECRET}` }, folder)
   t.ok(await addressesOf(ring), 'with the old secret behind it the new one is taken')
   ring.child.kill('SIGTERM')
   t.equal(await ring.ended, 0)
@@ -156,7 +89,7 @@ test('check prints the settings with every secret masked', async t => {
   for (const { url, shown } of urls) {
     const { folder, config, env } = openFolder(t, url)
     for (const more of [[], ['--json']]) {
-      const checked = await run(t, ['check', '--config', config, ...more], env, folder)
+      const checked = await runCommand(t, ['check', '--config', config, ...more], env, folder)
       t.equal(checked.code, 0, checked.err)
       for (const secret of [accessToken, apiKey, postgresPassword, String(env.POSTERN_SECRET)]) {
         t.notOk((checked.out + checked.err).includes(secret), `${secret} is not shown`)
@@ -189,7 +122,7 @@ const refusals: { what: string, argv: string[], env?: NodeJS.ProcessEnv, code: n
   },
   {
     what: 'a database that does not answer',
-    argv: ['gateway', '--config', 'settings.yaml'],
+    argv: ['worker', '--config', 'settings.yaml'],
     env: { DATABASE_URL: 'postgres://127.0.0.1:1/nowhere' },
     code: 1,
     says: [/Postgres does not answer \(ECONNREFUSED\): check DATABASE_URL/]
@@ -200,9 +133,44 @@ const refusals: { what: string, argv: string[], env?: NodeJS.ProcessEnv, code: n
 test('what keeps a command from starting is said in words, without a stack', async t => {
   const { folder, env } = openFolder(t, 'postgres://127.0.0.1:1/nowhere')
   for (const { what, argv, env: changed, code, says } of refusals) {
-    const refused = await run(t, argv, { ...env, ...changed }, folder)
+    const refused = await runCommand(t, argv, { ...env, ...changed }, folder)
     t.equal(refused.code, code, `${what}: ${refused.err}`)
     for (const expected of says) t.match(refused.err, expected, what)
     t.notMatch(refused.err, / {4}at /, what)
   }
+})
+
+test('a gateway that starts while Postgres is away acknowledges, and hands over as soon as it answers', async t => {
+  const postgres = await ownPostgres(t)
+  const { folder, config, env } = openFolder(t, postgres.url)
+  await postgres.stop()
+  const started = startCommand(t, ['start', '--config', config], env, folder)
+  const addresses = await addressesOf(started)
+  const lead = { event_id: 'early', email: 'anna@example.com' }
+  const answer = await send(addresses.public, lead, { path: '/v1/leads', type: 'application/json' })
+  t.match(answer, { status: 202, json: { status: 'stored', event_id: 'early', lead_id: String } })
+  await postgres.start()
+  const rows = async () => (await postgres.pool.query(`SELECT lead_id, d.destination_id FROM leads l
+    LEFT JOIN deliveries d ON d.event_seq = l.event_seq`)).rows as { lead_id: string, destination_id: number | null }[]
+  const [row] = await until(rows, found => found[0]?.destination_id !== null && found.length > 0)
+  t.equal(row?.lead_id, answer.json.lead_id, 'stored, and routed by the worker that came up late')
+  started.child.kill('SIGTERM')
+  t.equal(await started.ended, 0)
+
+  await postgres.stop()
+  const other = { ...env, POSTERN_SECRET: randomBytes(32).toString('base64url') }
+  const stranger = startCommand(t, ['gateway', '--config', config], other, folder)
+  const second = await send((await addressesOf(stranger)).public, { ...lead, event_id: 'late' },
+    { path: '/v1/leads', type: 'application/json' })
+  t.equal(second.status, 202)
+  await postgres.start()
+  t.equal(await stranger.ended, 1, 'Postgres turns out to have another secret')
+  t.match(stranger.output.err, /postern gateway: POSTERN_SECRET .* is not the secret of this database/)
+  t.equal((await rows()).length, 1, 'nothing was written under the wrong secret')
+  const again = startCommand(t, ['gateway', '--config', config],
+    { ...env, POSTERN_SECRET: `${env.POSTERN_SECRET},${other.POSTERN_SECRET}` }, folder)
+  await addressesOf(again)
+  await until(rows, found => found.length === 2)
+  again.child.kill('SIGTERM')
+  t.equal(await again.ended, 0, 'what was acknowledged is there, once both secrets are given')
 })

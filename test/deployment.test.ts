@@ -49,7 +49,7 @@ test('nothing but the gateway is reachable, and only from this machine', t => {
 test('every variable of compose is explained in .env.example, and what must be set has no default', t => {
   const text = read('compose.yaml')
   const example = read('.env.example')
-  for (const [, name, rest = ''] of text.matchAll(/\$\{(\w+)([^}]*)\}/g)) {
+  for (const [, name = '', rest = ''] of text.matchAll(/\$\{(\w+)([^}]*)\}/g)) {
     t.match(example, new RegExp(`^${name}=`, 'm'), name)
     const isNeeded = name === 'POSTERN_SECRET' || name === 'POSTGRES_PASSWORD'
     t.match(rest, isNeeded ? /^:\?/ : /^:-$/, `${name}${rest}`)

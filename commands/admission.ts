@@ -1,0 +1,34 @@
+// Whether a process may use the database: its schema and its secret must fit. Asked before anything is written.
+import { checkKeys } from '../config/key_check.ts'
+import type { Keys } from '../config/keys.ts'
+import type { Log } from '../config/log.ts'
+import { findSchemaProblem } from '../config/migrate.ts'
+import { isOutage, sqlState, type Pool } from '../config/postgres.ts'
+
+/** A reason not to start, for people. */
+export class CannotStart extends Error {}
+
+/** Postgres does not answer: nothing is known of it yet. */
+export class PostgresAway extends CannotStart {}
+
+/** Throws PostgresAway when Postgres does not answer, CannotStart when it has another schema or another secret. */
+export async function checkDatabase (pool: Pool, keys: Keys, log: Log): Promise<void> {
+  try {
+    const problem = await findSchemaProblem(pool)
+    if (problem !== null) throw new CannotStart(problem)
+    const check = await checkKeys(pool, keys)
+    if (!check.ok) throw new CannotStart(check.problem)
+    if (check.lost.length > 0) log.warn({ key_ids: check.lost }, 'rows sealed under these keys can no longer be opened')
+  } catch (error) {
+    if (!isOutage(error)) throw error
+    // A wrong password or database name does not mend itself.
+    const isRefused = /^(28|3D)/.test(sqlState(error) ?? '')
+    throw new (isRefused ? CannotStart : PostgresAway)(noAnswer(error), { cause: error })
+  }
+}
+
+/** What is said of a Postgres that is not there; Node's own error has no message when two addresses fail. */
+export function noAnswer (error: unknown): string {
+  const code = sqlState(error) ?? (error instanceof Error && 'code' in error ? String(error.code) : 'no answer')
+  return `Postgres does not answer (${code}): check DATABASE_URL and that the server runs`
+}
