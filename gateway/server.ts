@@ -13,6 +13,7 @@ import { siteOf, type Gateway } from './gateway.ts'
 import type { GatewayLog, GatewayMetrics } from './journal.ts'
 import { base32 } from './lead_id.ts'
 import { addLeadRoute, apologise, leadRoute } from './leads.ts'
+import { trustProxies } from './proxies.ts'
 import { handleErrors, Refusal, sendRefusal, toRefusal } from './refusal.ts'
 import type { RevokeLog } from './revokes.ts'
 import { addScriptRoutes, type ScriptParts } from './script.ts'
@@ -64,7 +65,7 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
     logger: false,
     // Coercion would turn `event_id: null` into '' and `value: null` into 0; ours is in coerce.ts.
     ajv: { customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false } },
-    trustProxy: deps.trustProxy.length === 0 ? false : [...deps.trustProxy],
+    trustProxy: deps.trustProxy.length === 0 ? false : trustProxies(deps.trustProxy),
     requestIdHeader: false,
     bodyLimit: 64 * 1024,
     requestTimeout: 15_000,
