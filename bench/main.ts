@@ -98,7 +98,9 @@ async function run (argv: string[]): Promise<number> {
     for (const name of names) {
       process.stderr.write(`${name} …\n`)
       loads.push(`${name} ${readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? ''}`)
-      figures.push(...await cases[name]?.(options) ?? [])
+      const own = await cases[name]?.(options) ?? []
+      figures.push(...own)
+      process.stderr.write(`${toTable(own)}\n`)
     }
     process.stdout.write(`${toTable(figures)}\n`)
     // A part of the cases, or a profiled run, is for looking; the document holds whole runs only.
