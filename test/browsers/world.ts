@@ -87,8 +87,6 @@ function handOn (gatewayUrl: string, path: string, request: IncomingMessage, res
     answer.pipe(response)
   })
   onward.on('error', error => { response.destroy(error) })
-  // A page that goes away cuts what it no longer waits for.
-  response.on('close', () => { onward.destroy() })
   request.pipe(onward)
 }
 
