@@ -17,6 +17,8 @@ export interface OutgoingEvent extends Omit<MergedEvent, 'consent' | 'fields'> {
   fields?: EventData['fields']
   /** Where the visitor came in: the newest landing known, or the event's own page if it is one. Needs `ad_storage`. */
   landing?: OutgoingLanding
+  /** It named a currency, and one that is none: its amounts are in no currency that anybody knows. */
+  has_unknown_currency?: boolean
   /** The site's defaults for what the event does not say. */
   defaults: { country?: string, currency?: string, lead_value?: number }
 }

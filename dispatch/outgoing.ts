@@ -32,9 +32,15 @@ export function outgoing (event: MergedEvent, target: Target, consent: Effective
       : undefined,
     params: namedParams(params, target.params),
     fields: purpose === 'first_party' ? fields : undefined,
+    has_unknown_currency: event.currency === undefined && lostCurrency(warnings) ? true : undefined,
     consent,
     defaults: rules.defaults
   }
+}
+
+/** Whether the door took a currency away because there is none of that name (gateway/read.ts). */
+function lostCurrency (warnings: MergedEvent['warnings']): boolean {
+  return warnings?.some(({ path, code }) => path === 'currency' && code === 'unknown_currency') ?? false
 }
 
 function personOf (person: EventData['user_data'], target: Target): EventData['user_data'] {

@@ -2,7 +2,7 @@
 import type { MapWarning, OutgoingEvent } from '../../destination.ts'
 import { clickIdKind } from '../../../schema/identity.ts'
 import { itemsOf } from './items.ts'
-import { moneyOf } from './money.ts'
+import { worthOf } from './worth.ts'
 import { parameterNameFault } from './names.ts'
 import type { Ga4Params } from './payload.ts'
 import type { Ga4Settings } from './settings.ts'
@@ -39,7 +39,7 @@ export function paramsOf (
     page_location: webAddressOf(event.page_location, 'page_location', longest.page_location, warnings),
     page_referrer: webAddressOf(event.page_referrer, 'page_referrer', longest.page_referrer, warnings),
     page_title: text(event.page_title, 'page_title', longest.page_title),
-    ...moneyOf(event, name, warnings),
+    ...worthOf(event, name, warnings),
     transaction_id: idOf(event.transaction_id, 'transaction_id', longest.other, warnings),
     coupon: text(event.coupon, 'coupon'),
     customer_type: customerTypeOf(event.new_customer),

@@ -73,8 +73,8 @@ async function storeBurst (pool: Pool, count: number): Promise<void> {
   const first = await storeEvent(pool, { id: 'burst-1' })
   await pool.query(`
     WITH made AS (
-      INSERT INTO events (event_seq, seq, received_at, occurred_at, receipt_id, day, trust, has_contact, is_bot, is_lead,
-        site, event_name, event_id, visitor, sealed, sealed_client)
+      INSERT INTO events (event_seq, seq, received_at, occurred_at, receipt_id, day, trust, has_contact, is_bot,
+        is_lead, site, event_name, event_id, visitor, sealed, sealed_client)
       SELECT n.seq, n.seq, received_at, occurred_at, gen_random_uuid(), day, trust, has_contact, is_bot, is_lead, site,
         event_name, 'burst-' || n.number, visitor, sealed, sealed_client
       FROM events, LATERAL (SELECT nextval('part_seq') AS seq, number FROM generate_series(2, $2) AS number) AS n

@@ -222,6 +222,10 @@ test('a purchase carries its cart, but not with a braid', t => {
   t.same(mapped({ ...purchase, items }).payload.cartData?.merchantId, undefined)
   t.same(mapped({ ...purchase, value: undefined, currency: undefined, items }).payload.cartData?.items[0],
     { merchantProductId: 'a', quantity: 2 }, 'no price without a currency')
+  const halfPriced = [{ item_id: 'a', price: 3 }, { item_id: 'b' }]
+  t.match(mapped({ ...purchase, value: undefined, items: halfPriced }).payload,
+    { conversionValue: undefined, currency: 'EUR', cartData: { items: [{ unitPrice: 3 }, { unitPrice: undefined }] } },
+    'prices have their currency where the whole has no value')
   const braid = { gbraid: { value: 'b1', seen_at_ms: receivedAtMs } }
   t.equal(mapped({ ...purchase, items, click_ids: braid }).payload.cartData, undefined)
   t.equal(mapped({ ...purchase, items: [{ item_name: 'C' }] }).payload.cartData, undefined, 'never an empty one')

@@ -2,13 +2,14 @@
 import type { Mapped, MapWarning, OutgoingEvent } from '../../destination.ts'
 import { stageEvents } from '../../../schema/event_names.ts'
 import { readCountry } from '../../person/country.ts'
+import { isEuropean } from '../../person/europe.ts'
 import { readPublicIp } from '../../person/public_ip.ts'
 import { adIdentifiersOf } from './ad_identifiers.ts'
 import { notConversions } from './events.ts'
 import type { GoogleAdsPayload } from './payload.ts'
 import { actionOf, type GoogleAdsSettings } from './settings.ts'
 import { userDataOf } from './user_data.ts'
-import { cartOf, customVariablesOf, userPropertiesOf, worthOf } from './worth.ts'
+import { customVariablesOf, userPropertiesOf, worthOf } from './worth.ts'
 
 const stages: readonly string[] = stageEvents
 /** How far ahead of our clock an event may be. */
@@ -16,11 +17,6 @@ const futureSlackMs = 60_000
 /** The longest transaction id that the page's tag sends (google.md §0). */
 const longestTagId = 64
 const anEmail = /[^\s@]+@[^\s@]+\.[^\s@]+/
-
-/** Where Google must not be given an address: the EEA with its parts overseas, the United Kingdom and Switzerland. */
-const withoutIp = new Set(['at', 'be', 'bg', 'hr', 'cy', 'cz', 'dk', 'ee', 'fi', 'fr', 'de', 'gr', 'hu', 'ie', 'it',
-  'lv', 'lt', 'lu', 'mt', 'nl', 'pl', 'pt', 'ro', 'sk', 'si', 'es', 'se', 'is', 'li', 'no', 'gb', 'ch', 'ax', 'gp',
-  'mq', 'gf', 're', 'yt', 'mf', 'gi', 'gg', 'je', 'im'])
 
 /**
  * Maps an event. Without an action it is `skipped(event_not_supported)`, with nothing to match it by
@@ -50,9 +46,8 @@ export function map (event: OutgoingEvent, settings: GoogleAdsSettings): Mapped<
     adIdentifiers,
     userData,
     consent: consentOf(event),
-    ...worthOf(event, warnings),
+    ...worthOf(event, adIdentifiers, settings, warnings),
     eventDeviceInfo: deviceOf(event),
-    cartData: cartOf(event, adIdentifiers, settings, warnings),
     customVariables: customVariablesOf(event, settings, warnings),
     userProperties: userPropertiesOf(event, warnings)
   }
@@ -117,6 +112,6 @@ function deviceOf (event: OutgoingEvent): GoogleAdsPayload['eventDeviceInfo'] {
 function ipOf ({ client, country, user_data: person }: OutgoingEvent): string | undefined {
   if (client?.ip === undefined || country === undefined) return undefined
   const countries = [country, person?.address?.country].filter(given => given !== undefined).map(readCountry)
-  const isAllowed = countries.every(code => code !== null && !withoutIp.has(code))
+  const isAllowed = countries.every(code => code !== null && !isEuropean(code))
   return isAllowed ? readPublicIp(client.ip) ?? undefined : undefined
 }

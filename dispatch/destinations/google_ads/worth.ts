@@ -1,61 +1,38 @@
 // What a conversion is worth: value and currency, the cart of a purchase, and what the owner says of the customer.
 import type { MapWarning, OutgoingEvent } from '../../destination.ts'
 import { looksPersonal } from '../../address.ts'
+import { currencyOf, moneyOf } from '../../money.ts'
 import type { AdIdentifiers, CartData, CartItem, GoogleAdsPayload } from './payload.ts'
 import type { GoogleAdsSettings } from './settings.ts'
 
-const currencies = new Set(Intl.supportedValuesOf('currency'))
 const buckets = ['LOW', 'MEDIUM', 'HIGH'] as const
 
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
 
 /**
- * A value goes with its currency or not at all: without it Google would take another one. Where the event names none, a
- * lead is worth the site's `lead_value` and a purchase its items.
+ * Value and currency, and the cart of a purchase, whose prices are in the same currency. Where the event names none,
+ * a lead is worth the site's `lead_value` and a purchase its items.
  */
 export function worthOf (
-  event: OutgoingEvent, warnings: MapWarning[]
-): Pick<GoogleAdsPayload, 'conversionValue' | 'currency'> {
-  const value = valueOf(event, warnings)
-  if (value === undefined) return {}
-  if (value < 0) {
-    warnings.push({ path: 'value', code: 'negative' })
-    return {}
-  }
-  const currency = currencyOf(event)
-  if (currency !== undefined) return { conversionValue: value, currency }
-  const isGiven = (event.currency ?? event.defaults.currency) !== undefined
-  warnings.push({ path: 'currency', code: isGiven ? 'unknown_currency' : 'missing' })
-  return {}
-}
-
-function currencyOf (event: OutgoingEvent): string | undefined {
-  const currency = (event.currency ?? event.defaults.currency)?.trim().toUpperCase()
-  return currency !== undefined && currencies.has(currency) ? currency : undefined
-}
-
-function valueOf (event: OutgoingEvent, warnings: MapWarning[]): number | undefined {
-  if (isNumber(event.value)) return event.value
-  if (event.event_name === 'generate_lead') return event.defaults.lead_value
-  const items = event.items ?? []
-  if (event.event_name !== 'purchase' || items.length === 0 || !items.every(item => isNumber(item.price))) {
-    return undefined
-  }
-  warnings.push({ path: 'value', code: 'computed_from_items' })
-  const sum = items.reduce((total, { price = 0, quantity = 1 }) => total + price * quantity, 0)
-  return Math.round(sum * 1e6) / 1e6
+  event: OutgoingEvent, identifiers: AdIdentifiers | undefined, settings: GoogleAdsSettings, warnings: MapWarning[]
+): Pick<GoogleAdsPayload, 'conversionValue' | 'currency' | 'cartData'> {
+  const { value, currency } = moneyOf(event, { sumsItems: event.event_name === 'purchase' }, warnings)
+  const ofPrices = currencyOf(event, {}, [])
+  const cartData = cartOf(event, identifiers, settings, ofPrices !== undefined, warnings)
+  const isPriced = cartData?.items.some(item => item.unitPrice !== undefined) === true
+  return { conversionValue: value, currency: currency ?? (isPriced ? ofPrices : undefined), cartData }
 }
 
 /**
  * The cart of a purchase, where the items have ids. With a gbraid or wbraid Google ignores it (google.md §2.6), and
  * without a currency its amounts mean nothing.
  */
-export function cartOf (
-  event: OutgoingEvent, identifiers: AdIdentifiers | undefined, settings: GoogleAdsSettings, warnings: MapWarning[]
+function cartOf (
+  event: OutgoingEvent, identifiers: AdIdentifiers | undefined, settings: GoogleAdsSettings, hasCurrency: boolean,
+  warnings: MapWarning[]
 ): CartData | undefined {
   if (event.event_name !== 'purchase' || (event.items ?? []).length === 0) return undefined
   if (identifiers?.gbraid !== undefined || identifiers?.wbraid !== undefined) return undefined
-  const hasCurrency = currencyOf(event) !== undefined
   const items = (event.items ?? []).flatMap((item, index): CartItem[] => {
     const id = item.item_id?.trim() ?? ''
     const { quantity = 1 } = item

@@ -1,9 +1,9 @@
 // `custom_data`: money, products and the parameters that the settings let out.
 import type { MapWarning, OutgoingEvent } from '../../destination.ts'
 import type { Item } from '../../../schema/event.ts'
+import { moneyOf } from '../../money.ts'
 import type { MetaContent, MetaCustomData } from './payload.ts'
 
-const currencies = new Set(Intl.supportedValuesOf('currency'))
 const anEmail = /[^\s@]+@[^\s@]+\.[^\s@]+/
 
 /** Standard keys that only a parameter can give, and what they must be (meta.md §1.5). */
@@ -42,7 +42,7 @@ export function customDataOf (
   const name = contents.length === 1 ? contents[0]?.title : undefined
   const data: MetaCustomData = {
     ...paramsOf(event.params ?? {}, warnings),
-    ...moneyOf(event, warnings),
+    ...moneyOf(event, { sumsItems: event.event_name === 'purchase' }, warnings),
     contents: contents.length > 0 ? contents : undefined,
     content_ids: contents.length > 0 ? [...new Set(contents.map(content => content.id))] : undefined,
     num_items: contents.length > 0 ? contents.reduce((sum, { quantity = 1 }) => sum + quantity, 0) : undefined,
@@ -68,31 +68,6 @@ function textOf (value: string | undefined, path: string, warnings: MapWarning[]
   if (!anEmail.test(value)) return value
   warnings.push({ path, code: 'personal_data' })
   return undefined
-}
-
-function moneyOf (event: OutgoingEvent, warnings: MapWarning[]): Pick<MetaCustomData, 'value' | 'currency'> {
-  const value = valueOf(event, warnings)
-  if (value === undefined) return { value: undefined, currency: undefined }
-  if (value < 0) {
-    warnings.push({ path: 'value', code: 'negative' })
-    return { value: undefined, currency: undefined }
-  }
-  const currency = (event.currency ?? event.defaults.currency)?.trim().toUpperCase()
-  if (currency !== undefined && currencies.has(currency)) return { value, currency }
-  warnings.push({ path: 'currency', code: currency === undefined ? 'missing' : 'unknown_currency' })
-  return { value: undefined, currency: undefined }
-}
-
-function valueOf (event: OutgoingEvent, warnings: MapWarning[]): number | undefined {
-  if (isNumber(event.value)) return event.value
-  if (event.event_name === 'generate_lead') return event.defaults.lead_value
-  const items = event.items ?? []
-  if (event.event_name !== 'purchase' || items.length === 0 || !items.every(item => isNumber(item.price))) {
-    return undefined
-  }
-  warnings.push({ path: 'value', code: 'computed_from_items' })
-  const sum = items.reduce((total, { price = 0, quantity = 1 }) => total + price * quantity, 0)
-  return Math.round(sum * 1e6) / 1e6
 }
 
 function contentsOf (items: readonly Item[], warnings: MapWarning[]): MetaContent[] {

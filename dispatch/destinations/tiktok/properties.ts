@@ -2,6 +2,7 @@
 import { Value } from 'typebox/value'
 import type { MapWarning, OutgoingEvent } from '../../destination.ts'
 import type { Item } from '../../../schema/event.ts'
+import { moneyOf } from '../../money.ts'
 import { currencies } from './currencies.ts'
 import { TikTokProperties, type TikTokContent } from './payload.ts'
 
@@ -30,7 +31,7 @@ export function propertiesOf (event: OutgoingEvent, warnings: MapWarning[]): Tik
   const has = contents.length > 0
   const properties: TikTokProperties = {
     ...paramsOf(event.params ?? {}, warnings),
-    ...moneyOf(event, warnings),
+    ...worthOf(event, warnings),
     contents: has ? contents : undefined,
     content_ids: has ? [...new Set(contents.map(content => content.content_id))] : undefined,
     num_items: piecesIn(contents),
@@ -55,33 +56,13 @@ function textOf (value: string | undefined, path: string, warnings: MapWarning[]
   return undefined
 }
 
-function moneyOf (event: OutgoingEvent, warnings: MapWarning[]): Pick<TikTokProperties, 'value' | 'currency'> {
-  const value = valueOf(event, warnings)
-  if (value === undefined) return {}
-  if (value < 0) {
-    warnings.push({ path: 'value', code: 'negative' })
-    return {}
-  }
-  const currency = (event.currency ?? event.defaults.currency)?.trim().toUpperCase()
-  if (currency !== undefined && currencies.has(currency)) return { value, currency }
-  warnings.push({ path: 'currency', code: currency === undefined ? 'missing' : 'not_accepted_by_network' })
-  return {}
-}
-
-/** A list of products is worth nothing; a lead without a value is worth what the site says. */
-function valueOf (event: OutgoingEvent, warnings: MapWarning[]): number | undefined {
-  if (isNumber(event.value)) return event.value
-  if (event.event_name === 'generate_lead') return event.defaults.lead_value
-  const items = event.items ?? []
-  const isPriced = items.length > 0 && items.every(item => isNumber(item.price))
-  if (!isPriced || event.event_name === 'view_item_list') {
-    if (event.event_name === 'purchase') warnings.push({ path: 'value', code: 'missing' })
-    return undefined
-  }
-  const sum = items.reduce((total, { price = 0, quantity = 1 }) => total + price * quantity, 0)
-  if (!Number.isFinite(sum * 1e6)) return undefined
-  warnings.push({ path: 'value', code: 'computed_from_items' })
-  return Math.round(sum * 1e6) / 1e6
+/** A list of products is worth nothing. */
+function worthOf (event: OutgoingEvent, warnings: MapWarning[]): Pick<TikTokProperties, 'value' | 'currency'> {
+  const sumsItems = event.event_name !== 'view_item_list'
+  const money = moneyOf(event, { sumsItems, currencies }, warnings)
+  const isSilent = money.value === undefined && !warnings.some(({ path }) => path === 'value' || path === 'currency')
+  if (event.event_name === 'purchase' && isSilent) warnings.push({ path: 'value', code: 'missing' })
+  return money
 }
 
 /** A product without an id would refuse its request, by the path to its `content_id` (§1.10). */
