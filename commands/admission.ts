@@ -6,12 +6,12 @@ import { findSchemaProblem } from '../config/migrate.ts'
 import { isOutage, sqlState, type Pool } from '../config/postgres.ts'
 
 /** A reason not to start, for people. */
-export class CannotStart extends Error {}
+export class CannotStart extends Error {
+  /** Postgres does not answer: nothing is known of it yet, and it may come back. */
+  isAway = false
+}
 
-/** Postgres does not answer: nothing is known of it yet. */
-export class PostgresAway extends CannotStart {}
-
-/** Throws PostgresAway when Postgres does not answer, CannotStart when it has another schema or another secret. */
+/** Throws CannotStart when Postgres does not answer, or has another schema or another secret. */
 export async function checkDatabase (pool: Pool, keys: Keys, log: Log): Promise<void> {
   try {
     const problem = await findSchemaProblem(pool)
@@ -21,9 +21,10 @@ export async function checkDatabase (pool: Pool, keys: Keys, log: Log): Promise<
     if (check.lost.length > 0) log.warn({ key_ids: check.lost }, 'rows sealed under these keys can no longer be opened')
   } catch (error) {
     if (!isOutage(error)) throw error
+    const away = new CannotStart(noAnswer(error), { cause: error })
     // A wrong password or database name does not mend itself.
-    const isRefused = /^(28|3D)/.test(sqlState(error) ?? '')
-    throw new (isRefused ? CannotStart : PostgresAway)(noAnswer(error), { cause: error })
+    away.isAway = !/^(28|3D)/.test(sqlState(error) ?? '')
+    throw away
   }
 }
 

@@ -10,7 +10,7 @@ import type { Settings } from '../config/settings.ts'
 import { version } from '../config/version.ts'
 import { startDispatch, type Dispatch } from '../dispatch/service.ts'
 import { startGateway, type GatewayOptions, type GatewayService } from '../gateway/service.ts'
-import { CannotStart, checkDatabase, noAnswer, PostgresAway } from './admission.ts'
+import { CannotStart, checkDatabase, noAnswer } from './admission.ts'
 import { drain, startAdmin, untilAskedToStop, type DrainStep } from './serving.ts'
 import { gatewayLimits, gatewaySites, retentionOf, siteTargets } from './wiring.ts'
 
@@ -77,22 +77,14 @@ export async function startRole (options: RoleOptions): Promise<Running> {
     started.push(['admin pool', async () => { await pool.end() }])
     const metrics = createMetrics(version)
     const pools: Record<string, Pool> = { admin: pool }
-    let dispatch: Dispatch | undefined
+    const halves: Halves = {}
     const unfit = Promise.withResolvers<Error>()
-    /** What must have succeeded before anything is written to Postgres. */
-    const admit = async () => {
-      await checkDatabase(pool, keys, log)
-      if (role === 'gateway' || dispatch !== undefined) return
-      dispatch = await openDispatch(options, database.url, metrics)
-      pools.worker = dispatch.pool
-      // Before the gateway, which stops first.
-      started.splice(2, 0, ['dispatch', dispatch.stop])
-    }
+    const admit = admission(options, { pool, pools, halves, started, metrics, url: database.url })
     const isAway = await admitNow(admit, role !== 'worker' && process.spool !== undefined)
     const gateway = role === 'worker'
       ? undefined
       : await openGateway(options, database.url, metrics, {
-        onCommitted: () => dispatch?.wake(),
+        onCommitted: () => halves.dispatch?.wake(),
         admit: isAway ? tellUnfit(admit, unfit.resolve) : undefined
       })
     if (gateway !== undefined) {
@@ -116,7 +108,7 @@ export async function startRole (options: RoleOptions): Promise<Running> {
     started.splice(2, 0, ['admin port', admin.close])
     return {
       gateway,
-      dispatch,
+      dispatch: halves.dispatch,
       adminUrl: admin.url,
       pool,
       unfit: unfit.promise,
@@ -131,13 +123,46 @@ export async function startRole (options: RoleOptions): Promise<Running> {
   }
 }
 
+/** The half that may come up late. */
+interface Halves { dispatch?: Dispatch }
+
+interface Place {
+  pool: Pool
+  pools: Record<string, Pool>
+  halves: Halves
+  started: DrainStep[]
+  metrics: Metrics
+  url: string
+}
+
+/** What must have succeeded before anything is written to Postgres: the check, and then the worker's start. */
+function admission (options: RoleOptions, place: Place): () => Promise<void> {
+  const { settings, keys, log } = options
+  return async () => {
+    await checkDatabase(place.pool, keys, log)
+    if (options.role === 'gateway' || place.halves.dispatch !== undefined) return
+    const dispatch = await startDispatch({
+      databaseUrl: place.url,
+      keys,
+      sites: siteTargets(settings),
+      log,
+      metrics: place.metrics,
+      retention: retentionOf(settings)
+    })
+    place.halves.dispatch = dispatch
+    place.pools.worker = dispatch.pool
+    // Before the gateway, which stops first.
+    place.started.splice(2, 0, ['dispatch', dispatch.stop])
+  }
+}
+
 /** True when Postgres is away and the role can do without it for now. */
 async function admitNow (admit: () => Promise<void>, canWait: boolean): Promise<boolean> {
   try {
     await admit()
     return false
   } catch (error) {
-    if (canWait && error instanceof PostgresAway) return true
+    if (canWait && error instanceof CannotStart && error.isAway) return true
     throw error
   }
 }
@@ -148,18 +173,10 @@ function tellUnfit (admit: () => Promise<void>, tell: (error: Error) => void): (
     try {
       await admit()
     } catch (error) {
-      if (error instanceof CannotStart && !(error instanceof PostgresAway)) tell(error)
+      if (error instanceof CannotStart && !error.isAway) tell(error)
       throw error
     }
   }
-}
-
-async function openDispatch (
-  { settings, keys, log }: RoleOptions, databaseUrl: string, metrics: Metrics
-): Promise<Dispatch> {
-  return await startDispatch({
-    databaseUrl, keys, sites: siteTargets(settings), log, metrics, retention: retentionOf(settings)
-  })
 }
 
 async function openGateway (

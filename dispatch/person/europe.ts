@@ -5,7 +5,7 @@ const europe = new Set(['AT', 'BE', 'BG', 'HR', 'CY', 'CZ', 'DK', 'EE', 'FI', 'F
   'LT', 'LU', 'MT', 'NL', 'PL', 'PT', 'RO', 'SK', 'SI', 'ES', 'SE', 'IS', 'LI', 'NO', 'GB', 'CH',
   'AX', 'BL', 'GF', 'GP', 'MF', 'MQ', 'PM', 'RE', 'YT', 'SJ', 'GG', 'GI', 'IM', 'JE'])
 
-/** Whether a country code, in any case, is one of them. Google must not be given an address from there (google.md §6). */
+/** Whether a country code (any case) is one of them: Google must not be given an address from there (google.md §6). */
 export function isEuropean (country: string): boolean {
   return europe.has(country.toUpperCase())
 }
