@@ -72,7 +72,7 @@ function cookiesOf (cookies: EventData['cookies'], consent: EffectiveConsent, no
 }
 
 /** Which click id a cookie carries, whose life it shares. */
-const clickCookies: Record<string, string> = { _fbc: 'fbclid', _gcl_aw: 'gclid', _gcl_gb: 'gbraid', _gcl_dc: 'dclid' }
+const clickCookies: Record<string, string> = { _fbc: 'fbclid', _gcl_aw: 'gclid', _gcl_gb: 'wbraid', _gcl_dc: 'dclid' }
 
 /** Cookies that carry a click id say when the click was: Meta in milliseconds, Google in seconds. */
 function isCookieAlive (name: string, value: string, nowMs: number): boolean {
