@@ -63,7 +63,7 @@ export async function openDatabase (
  * Postgres: it is looked at as soon as it answers, and only then written to.
  */
 export async function startRole (options: RoleOptions): Promise<Running> {
-  const { role, process, keys, log } = options
+  const { role, process, log } = options
   const started: DrainStep[] = []
   const stop = async () => await drain(started.toReversed(), log, drainWithinMs)
   try {

@@ -75,7 +75,8 @@ test('a problem is told with its line, its key and how to mend it', async t => {
       [/^p\.yaml:5: .*\.thank_you: "www\.example\.com" does not have the form that is needed\. Where a browser/]],
     ['accounts that contradict each other, beside another mistake',
       `${head}    destinations:\n      a: { type: pair, client_id: x, client_secret: y }\n` +
-      '      b: { type: pair, client_id: x, client_secret: z }\n      c: { type: pair, client_id: 1.5, client_secret: z }\n',
+      '      b: { type: pair, client_id: x, client_secret: z }\n' +
+      '      c: { type: pair, client_id: 1.5, client_secret: z }\n',
       [/^p\.yaml:7: .*\.destinations\.b\.client_id: is the account of a already$/, /^p\.yaml:8: .*client_id/]],
     ['no site', 'sites: {}\n', [/^p\.yaml:1: sites: names no site$/]],
     ['no YAML', 'sites: [\n', [/^p\.yaml:\d+: /]],
