@@ -9,6 +9,7 @@ export interface Load {
   mix: Mix
   /** Closed: each connection sends when it has its answer. Open: by the clock, whatever the answers do. */
   loop: 'closed' | 'open'
+  /** Closed loop only; an open loop opens as many as it needs. */
   connections: number
   /** Requests a second; open loop only. */
   rate?: number
@@ -40,7 +41,11 @@ export const nowMs = () => Number(process.hrtime.bigint()) / 1e6
 
 const mostConnections = 2000
 
-interface Connection { send: (bytes: Buffer, done: (status: number) => void) => void, close: () => void }
+interface Connection {
+  send: (bytes: Buffer, done: (status: number) => void) => void
+  isOpen: () => boolean
+  close: () => void
+}
 
 /** One kept-alive connection with one request at a time. A broken one answers 0. */
 function connect (port: number): Connection {
@@ -69,6 +74,7 @@ function connect (port: number): Connection {
       if (socket.destroyed) finish(0)
       else socket.write(bytes)
     },
+    isOpen: () => !socket.destroyed && !socket.readableEnded,
     close () { socket.destroy() }
   }
 }
@@ -119,8 +125,8 @@ async function runClosed (load: Load, run: Run): Promise<void> {
 }
 
 async function runOpen (load: Load, run: Run): Promise<void> {
-  const free = Array.from({ length: load.connections }, () => connect(load.port))
-  let open = free.length
+  const free: Connection[] = []
+  let open = 0
   const everyMs = 1000 / (load.rate ?? 1)
   const startMs = nowMs() + 20
   await new Promise<void>(resolve => {
@@ -133,9 +139,17 @@ async function runOpen (load: Load, run: Run): Promise<void> {
       if (++finished === load.count) resolve()
     }
     const start = (dueMs: number) => {
-      const connection = free.pop() ?? (open < mostConnections ? (open++, connect(load.port)) : undefined)
+      const connection = takeFree() ?? (open < mostConnections ? (open++, connect(load.port)) : undefined)
       if (connection === undefined) due.push(dueMs)
       else run.send(connection, dueMs, () => { release(connection) })
+    }
+    // The server closes those that nobody has used for a while, as it does with browsers'.
+    const takeFree = () => {
+      for (let one = free.pop(); one !== undefined; one = free.pop()) {
+        if (one.isOpen()) return one
+        open--
+      }
+      return undefined
     }
     let started = 0
     const tick = () => {
