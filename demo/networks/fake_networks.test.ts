@@ -3,7 +3,7 @@ import { test } from 'tap'
 import type { Behaviour } from './behaviour.ts'
 import { startFakeNetworks, type FakeNetworks } from './fake_networks.ts'
 import { exampleEvent, exampleNowMs, exampleUser, sha256 } from './meta_example.ts'
-import type { Json } from './meta_rule.ts'
+import type { Json } from './json.ts'
 
 interface T { teardown (clean: () => unknown): void }
 const hourMs = 3_600_000

@@ -4,7 +4,7 @@ import { startFakeNetworks, type FakeNetworksOptions } from './fake_networks.ts'
 import { ga4EventRules, ga4RequestRules } from './ga4.ts'
 import { ga4Address, ga4Event, ga4Request, ga4User } from './ga4_example.ts'
 import { exampleNowMs, sha256 } from './meta_example.ts'
-import type { Json } from './meta_rule.ts'
+import type { Json } from './json.ts'
 
 interface T { teardown (clean: () => unknown): void }
 interface Message { fieldPath: string, description: string, validationCode: string }

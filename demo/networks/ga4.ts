@@ -4,7 +4,7 @@ import { eventRules } from './ga4_event_rules.ts'
 import type { Ga4Context, Ga4Rule } from './ga4_rule.ts'
 import { purchaseKeys, receiveTag } from './ga4_tag.ts'
 import { userDataRules } from './ga4_user_data_rules.ts'
-import { isObject, listOf, objectAt, type Json, type Path } from './meta_rule.ts'
+import { isObject, listOf, objectAt, type Json, type Path } from './json.ts'
 import type { Copy, FakeAnswer, FakeNetwork, FakeRequest, Received } from './network.ts'
 
 export interface FakeGa4Options {

@@ -2,8 +2,8 @@
 import { at, firstEntry, type Ga4Rule } from './ga4_rule.ts'
 import {
   findLeaf, firstUnknown, firstWrong, isBoolean, isInteger, isNumber, isObject, isText, listOf, objectAt, oneOf
-} from './meta_rule.ts'
-import type { Json, Path } from './meta_rule.ts'
+} from './json.ts'
+import type { Json, Path } from './json.ts'
 import { isPublicAddress } from './public_address.ts'
 
 const hourMs = 3_600_000

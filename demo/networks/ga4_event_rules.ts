@@ -1,7 +1,7 @@
 // What the fake GA4 demands of each event of a request: its name, its parameters and their limits, money and products.
 import { at, firstEntry, type Ga4Rule } from './ga4_rule.ts'
-import { firstUnknown, firstWrong, isInteger, isNumber, isObject, isText, listOf, objectAt } from './meta_rule.ts'
-import type { Json, Path } from './meta_rule.ts'
+import { firstUnknown, firstWrong, isInteger, isNumber, isObject, isText, listOf, objectAt } from './json.ts'
+import type { Json, Path } from './json.ts'
 
 const eventKeys = { name: isText, params: isObject, timestamp_micros: isInteger }
 const reservedEvents = ('ad_activeview ad_click ad_exposure ad_query ad_reward adunit_exposure app_clear_data ' +

@@ -1,6 +1,6 @@
 // A request that the fake GA4 takes without complaint, for tests to break one thing at a time.
 import { exampleNowMs, sha256 } from './meta_example.ts'
-import type { Json } from './meta_rule.ts'
+import type { Json } from './json.ts'
 
 /** A purchase with everything that Postern would send; `over` replaces keys of the body. */
 export function ga4Request (over: Json = {}): Json {

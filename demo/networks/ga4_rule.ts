@@ -1,5 +1,5 @@
 // What a rule of the fake GA4 is: what the real one counts silently or not at all, and what its validator says of it.
-import type { Json, Path } from './meta_rule.ts'
+import type { Json, Path } from './json.ts'
 
 /** The codes of the validation server (google.md §3 "Debug"; validating-events, "ValidationCode"). */
 export type ValidationCode = 'VALUE_INVALID' | 'VALUE_REQUIRED' | 'NAME_INVALID' | 'NAME_RESERVED' |

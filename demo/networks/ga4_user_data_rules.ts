@@ -1,7 +1,7 @@
 // What the fake GA4 demands of `user_data`: consent, the right keys, hashes where hashes belong and only there.
 import { createHash } from 'node:crypto'
 import { at, type Ga4Rule } from './ga4_rule.ts'
-import { firstUnknown, isObject, listOf, objectAt, type Json, type Path } from './meta_rule.ts'
+import { firstUnknown, isObject, listOf, objectAt, type Json, type Path } from './json.ts'
 
 const isHash = (value: unknown): boolean => /^[a-f0-9]{64}$/.test(String(value))
 const lists = ['sha256_email_address', 'sha256_phone_number']

@@ -6,7 +6,7 @@ import {
   callAction, customer, exampleAddress, exampleDestination, exampleEvent, exampleNowMs, exampleRequest, exampleSession,
   importAction, sha256, websiteAction
 } from './google_ads_example.ts'
-import type { Json } from './meta_rule.ts'
+import type { Json } from './json.ts'
 
 interface Answer { status: number, body: Json & { requestId?: string, error?: { details: Json[] } & Json } }
 interface T { teardown (clean: () => unknown): void }

@@ -8,7 +8,7 @@ import type { Rule } from './google_ads_rule.ts'
 import { fieldWarningsOf, openStatuses, processingReasonOf, type FakeStatuses } from './google_ads_status.ts'
 import { receiveTag, transactionKey } from './google_ads_tag.ts'
 import { openTokens } from './google_ads_token.ts'
-import { isObject, listOf, type Json } from './meta_rule.ts'
+import { isObject, listOf, type Json } from './json.ts'
 import type { Copy, FakeAnswer, FakeNetwork, FakeRequest, Received } from './network.ts'
 
 export type { FakeGoogleAdsOptions } from './google_ads_options.ts'

@@ -1,6 +1,6 @@
 // The errors of the fake Data Manager API, in the form that all of Google's APIs share (google.md §2.6).
 import { protoPath } from './google_ads_rule.ts'
-import type { Path } from './meta_rule.ts'
+import type { Path } from './json.ts'
 import type { FakeAnswer, FakeRequest } from './network.ts'
 
 /** What is wrong at one place. `path` begins at the request's root; `rule` is for the receipt. */

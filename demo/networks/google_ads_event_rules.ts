@@ -1,6 +1,6 @@
 // What the fake Data Manager API demands of an event itself: time, source, consent, money, cart.
 import { isPublicAddress } from './public_address.ts'
-import { findLeaf, isObject, listOf, objectAt, type Json, type Path } from './meta_rule.ts'
+import { findLeaf, isObject, listOf, objectAt, type Json, type Path } from './json.ts'
 import type { Rule } from './google_ads_rule.ts'
 
 const currencies = new Set(Intl.supportedValuesOf('currency'))

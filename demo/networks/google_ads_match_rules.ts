@@ -1,6 +1,6 @@
 // What the fake Data Manager API demands of what an event is matched by: clicks, session attributes, user data.
 import { createHash } from 'node:crypto'
-import { isObject, listOf, objectAt, type Json, type Path } from './meta_rule.ts'
+import { isObject, listOf, objectAt, type Json, type Path } from './json.ts'
 import type { Rule, RuleContext } from './google_ads_rule.ts'
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')

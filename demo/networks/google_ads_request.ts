@@ -2,7 +2,7 @@
 import type { FakeAction, FakeGoogleAdsOptions } from './google_ads_options.ts'
 import { findMisfit, requestShape, type ActionKind } from './google_ads_rule.ts'
 import { refuseFor, type Refusal } from './google_ads_error.ts'
-import { isObject, listOf, objectAt, type Json } from './meta_rule.ts'
+import { isObject, listOf, objectAt, type Json } from './json.ts'
 import type { FakeRequest } from './network.ts'
 
 const mostEvents = 2000

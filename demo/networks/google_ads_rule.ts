@@ -1,5 +1,5 @@
 // What a rule of the fake Data Manager API is, and the shape of its messages: proto JSON knows no other keys.
-import { isObject, type Json, type Path } from './meta_rule.ts'
+import { isObject, type Json, type Path } from './json.ts'
 
 export type ActionKind = 'UPLOAD_CLICKS' | 'WEBPAGE' | 'UPLOAD_CALLS'
 

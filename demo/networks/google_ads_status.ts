@@ -1,7 +1,7 @@
 // The second phase of the fake Data Manager API: what becomes of each accepted event, told half an hour later.
 import { errorAnswer, refuseFor } from './google_ads_error.ts'
 import type { FakeGoogleAdsOptions } from './google_ads_options.ts'
-import { isObject, listOf, objectAt, type Json } from './meta_rule.ts'
+import { isObject, listOf, objectAt, type Json } from './json.ts'
 import type { FakeAnswer, FakeRequest } from './network.ts'
 
 const dayMs = 86_400_000

@@ -3,7 +3,7 @@ import { createSign, generateKeyPairSync } from 'node:crypto'
 import { test } from 'tap'
 import { openTokens, tokenScope } from './google_ads_token.ts'
 import { exampleNowMs } from './google_ads_example.ts'
-import type { Json } from './meta_rule.ts'
+import type { Json } from './json.ts'
 import type { FakeRequest } from './network.ts'
 
 const keyPair = () => generateKeyPairSync('rsa', {

@@ -1,7 +1,7 @@
 // The fake of Google's token service: service accounts (RFC 7523), refresh tokens, and the tokens it has given out.
 import { createPublicKey, verify } from 'node:crypto'
 import type { FakeGoogleAdsOptions } from './google_ads_options.ts'
-import { isObject, type Json } from './meta_rule.ts'
+import { isObject, type Json } from './json.ts'
 import type { FakeAnswer, FakeRequest } from './network.ts'
 
 export const tokenScope = 'https://www.googleapis.com/auth/datamanager'

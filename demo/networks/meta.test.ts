@@ -3,7 +3,7 @@ import { test } from 'tap'
 import { startFakeNetworks, type FakeNetworksOptions } from './fake_networks.ts'
 import { exampleEvent, exampleNowMs, exampleUser, sha256 } from './meta_example.ts'
 import { metaRules } from './meta.ts'
-import type { Json } from './meta_rule.ts'
+import type { Json } from './json.ts'
 
 interface Answer {
   status: number

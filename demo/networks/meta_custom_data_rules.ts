@@ -1,8 +1,6 @@
 // What the fake Meta demands of an event's `custom_data`.
-import {
-  arrayOf, findLeaf, firstUnknown, firstWrong, generalSubcode, isAmount, isInteger, isNumber, isObject, isText, listOf,
-  objectAt, oneOf
-} from './meta_rule.ts'
+import { arrayOf, findLeaf, firstUnknown, firstWrong, isInteger, isNumber, isObject, isText, listOf, objectAt, oneOf } from './json.ts'
+import { generalSubcode, isAmount } from './meta_rule.ts'
 import type { Rule } from './meta_rule.ts'
 
 const currencies = new Set(Intl.supportedValuesOf('currency'))

@@ -1,9 +1,10 @@
 // What the fake Meta demands of the keys at the root of a server event, in the order in which it looks.
 import {
-  arrayOf, findLeaf, firstUnknown, firstWrong, generalSubcode, isBoolean, isInteger, isObject, isText, listOf, objectAt,
-  oneOf
-} from './meta_rule.ts'
-import type { Json, Path, Rule } from './meta_rule.ts'
+  arrayOf, findLeaf, firstUnknown, firstWrong, isBoolean, isInteger, isObject, isText, listOf, objectAt, oneOf
+} from './json.ts'
+import { generalSubcode } from './meta_rule.ts'
+import type { Json, Path } from './json.ts'
+import type { Rule } from './meta_rule.ts'
 
 const secondsPerDay = 86_400
 const states = [0, ...Array.from({ length: 14 }, (_, index) => 1000 + index)]

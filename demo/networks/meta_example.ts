@@ -1,6 +1,6 @@
 // A server event that the fake Meta takes without complaint, for tests to break one thing at a time.
 import { createHash } from 'node:crypto'
-import type { Json } from './meta_rule.ts'
+import type { Json } from './json.ts'
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 

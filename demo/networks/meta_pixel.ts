@@ -1,5 +1,5 @@
 // The browser's side of the fake Meta: the copies that a pixel sends to `/tr`, as image requests or posts.
-import { isObject, type Json } from './meta_rule.ts'
+import { isObject, type Json } from './json.ts'
 import type { Copy, FakeRequest, Received } from './network.ts'
 
 const gif = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64')

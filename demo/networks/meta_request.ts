@@ -1,6 +1,7 @@
 // What the fake Meta checks of a request before it looks at the events: version, token, account, body.
 import { createHmac } from 'node:crypto'
-import { generalSubcode, isObject, type Json } from './meta_rule.ts'
+import { isObject, type Json } from './json.ts'
+import { generalSubcode } from './meta_rule.ts'
 import type { FakeRequest } from './network.ts'
 
 export interface FakeMetaOptions {

@@ -1,8 +1,10 @@
 // What the fake Meta demands of an event's `user_data`.
 import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
-import { arrayOf, firstUnknown, firstWrong, generalSubcode, isInteger, isText, listOf, objectAt } from './meta_rule.ts'
-import type { Json, Path, Rule } from './meta_rule.ts'
+import { arrayOf, firstUnknown, firstWrong, isInteger, isText, listOf, objectAt } from './json.ts'
+import { generalSubcode } from './meta_rule.ts'
+import type { Json, Path } from './json.ts'
+import type { Rule } from './meta_rule.ts'
 import { isPublicAddress } from './public_address.ts'
 
 const dayMs = 86_400_000

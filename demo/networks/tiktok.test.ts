@@ -1,7 +1,7 @@
 // The fake TikTok over real HTTP: every rule refuses what it should, good events pass, and copies count once.
 import { test } from 'tap'
 import { startFakeNetworks, type FakeNetworksOptions } from './fake_networks.ts'
-import type { Json } from './meta_rule.ts'
+import type { Json } from './json.ts'
 import { exampleNowMs, sha256, tiktokEvent, tiktokOffline, tiktokStage, tiktokUser } from './tiktok_example.ts'
 import { tiktokRules } from './tiktok.ts'
 

@@ -1,5 +1,5 @@
 // The strict fake of TikTok's Events API 2.0 and of the address its pixel reports to, by other-networks.md §1.
-import { isObject, listOf, type Json } from './meta_rule.ts'
+import { isObject, listOf, type Json } from './json.ts'
 import type { Copy, FakeAnswer, FakeNetwork, FakeRequest, Received, StatusFault } from './network.ts'
 import { tiktokEventRules } from './tiktok_event_rules.ts'
 import { eventIdKeys, mergesWithinMs, receiveTiktokPixel } from './tiktok_pixel.ts'

@@ -1,8 +1,8 @@
 // What the fake TikTok demands of the keys at the root of an event, in the order in which it looks.
 import {
   findLeaf, firstUnknown, firstWrong, isBoolean, isInteger, isNumber, isObject, isText, objectAt
-} from './meta_rule.ts'
-import type { Json, Path } from './meta_rule.ts'
+} from './json.ts'
+import type { Json, Path } from './json.ts'
 import { isPublicAddress } from './public_address.ts'
 import { at, type TiktokRule } from './tiktok_rule.ts'
 

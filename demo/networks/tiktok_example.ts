@@ -1,5 +1,5 @@
 // Events that the fake TikTok takes without complaint, for tests to break one thing at a time.
-import type { Json } from './meta_rule.ts'
+import type { Json } from './json.ts'
 import { exampleNowMs, sha256 } from './meta_example.ts'
 
 export { exampleNowMs, sha256 }

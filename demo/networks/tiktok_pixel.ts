@@ -1,5 +1,5 @@
 // The browser's side of the fake TikTok: the copies that its pixel posts to `/api/v2/pixel`.
-import { isObject, objectAt, type Json } from './meta_rule.ts'
+import { isObject, objectAt, type Json } from './json.ts'
 import type { Copy, FakeRequest, Received } from './network.ts'
 import type { FakeTiktokOptions } from './tiktok_request.ts'
 

@@ -1,6 +1,6 @@
 // What the fake TikTok demands of an event's `properties`.
 import { arrayOf, firstUnknown, firstWrong, isInteger, isNumber, isObject, isText, listOf, objectAt, oneOf } from
-  './meta_rule.ts'
+  './json.ts'
 import { at, type TiktokRule } from './tiktok_rule.ts'
 
 type Test = (value: unknown) => boolean

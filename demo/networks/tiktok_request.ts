@@ -1,5 +1,5 @@
 // What the fake TikTok checks of a request before it looks at the events: version, token, source, envelope.
-import { isObject, type Json } from './meta_rule.ts'
+import { isObject, type Json } from './json.ts'
 import type { FakeRequest } from './network.ts'
 import { tiktokSources, type TiktokSource } from './tiktok_rule.ts'
 

@@ -1,5 +1,5 @@
-// What a rule of the fake TikTok is; rules are written with the small tests of JSON values in meta_rule.ts.
-import type { Json, Path } from './meta_rule.ts'
+// What a rule of the fake TikTok is; rules are written with the small tests of JSON values in json.ts.
+import type { Json, Path } from './json.ts'
 
 export const tiktokSources = ['web', 'app', 'offline', 'crm'] as const
 export type TiktokSource = typeof tiktokSources[number]

@@ -1,8 +1,8 @@
 // What the fake TikTok demands of an event's `user`.
 import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
-import { arrayOf, firstUnknown, firstWrong, isText, listOf, objectAt, oneOf } from './meta_rule.ts'
-import type { Json, Path } from './meta_rule.ts'
+import { arrayOf, firstUnknown, firstWrong, isText, listOf, objectAt, oneOf } from './json.ts'
+import type { Json, Path } from './json.ts'
 import { isPublicAddress } from './public_address.ts'
 import { at, type TiktokRule, type TiktokSource } from './tiktok_rule.ts'
 
