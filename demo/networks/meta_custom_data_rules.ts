@@ -1,5 +1,7 @@
 // What the fake Meta demands of an event's `custom_data`.
-import { arrayOf, findLeaf, firstUnknown, firstWrong, isInteger, isNumber, isObject, isText, listOf, objectAt, oneOf } from './json.ts'
+import {
+  arrayOf, findLeaf, firstUnknown, firstWrong, isInteger, isNumber, isObject, isText, listOf, objectAt, oneOf
+} from './json.ts'
 import { generalSubcode, isAmount } from './meta_rule.ts'
 import type { Rule } from './meta_rule.ts'
 
