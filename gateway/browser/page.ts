@@ -23,12 +23,36 @@ export interface Page {
   tags?: (event: PageEvent, may: (at: number) => boolean) => Record<string, string> | undefined
 }
 
+/** What a lead post should carry, by the name of its form field; '' for what was allowed before and is not now. */
+function hiddenValues (clickIds: Record<string, string>): Record<string, string> {
+  const elapsedMs = performance.now() | 0
+  const values: Record<string, string> = { postern_page: location.href, postern_elapsed: '' + elapsedMs }
+  const consent: Record<string, string> = toConsent(marks)
+  for (const key in consent) values['postern_consent_' + key] = consent[key] as string
+  for (const param in clickIds) values['postern_click_' + param] = mayAds() ? clickIds[param] as string : ''
+  for (const name of metaCookies) values['postern' + name] = mayAds() ? findCookie(document.cookie, name) : ''
+  return values
+}
+
+/** Reports views: the first, each move of a router (after `onMove`), each return from the back/forward cache. */
+function viewPage (track: Page['track'], onMove: (previous: string) => void): void {
+  let here = location.href
+  const view = () => track('page_view')
+  view()
+  watchViews(() => {
+    onMove(here)
+    here = location.href
+    view()
+  })
+  // The same page load, seen again.
+  listen('pageshow', (event: PageTransitionEvent) => event.persisted && view())
+}
+
 /** Starts the script on a page. `base` is the folder it was served from, ending with a slash. */
 export function openPage (base: string, options: DOMStringMap): Page {
   const seed = drawSeed()
   let { referrer } = document
-  let here = location.href
-  const clickIds = findClickIds(here + (referrer.startsWith(location.origin + '/') ? ' ' + referrer : ''))
+  const clickIds = findClickIds(location.href + (referrer.startsWith(location.origin + '/') ? ' ' + referrer : ''))
 
   /** Click ids are added here and not earlier: only when sending is allowed. */
   const complete = (event: PageEvent): PageEvent => ({
@@ -68,17 +92,6 @@ export function openPage (base: string, options: DOMStringMap): Page {
     return { event_id: id }
   }
 
-  /** What a lead post should carry, by the name of its form field; '' for what was allowed before and is not now. */
-  const hiddenValues = () => {
-    const elapsed = '' + (Date.now() - parseInt(seed))
-    const values: Record<string, string> = { postern_page: location.href, postern_elapsed: elapsed }
-    const consent: Record<string, string> = toConsent(marks)
-    for (const key in consent) values['postern_consent_' + key] = consent[key] as string
-    for (const param in clickIds) values['postern_click_' + param] = mayAds() ? clickIds[param] as string : ''
-    for (const name of metaCookies) values['postern' + name] = mayAds() ? findCookie(document.cookie, name) : ''
-    return values
-  }
-
   const page: Page = {
     v: 1,
     track,
@@ -90,19 +103,9 @@ export function openPage (base: string, options: DOMStringMap): Page {
   if (maySend()) keepEvents([])?.forEach(outbox.add)
   settle()
   listenToLayer(hear)
-  assistLeadForms(base, hiddenValues, track)
+  assistLeadForms(base, () => hiddenValues(clickIds), track)
   listen('pagehide', outbox.flush)
   listen('visibilitychange', outbox.flush)
-  if (options.pageView !== 'off') {
-    const view = () => track('page_view')
-    view()
-    watchViews(() => {
-      referrer = here
-      here = location.href
-      view()
-    })
-    // Back from the back/forward cache: the same page load, seen again.
-    listen('pageshow', (event: PageTransitionEvent) => event.persisted && view())
-  }
+  if (options.pageView !== 'off') viewPage(track, previous => { referrer = previous })
   return page
 }
