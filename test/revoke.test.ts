@@ -1,7 +1,11 @@
 // A revoke that the gateway recorded stops what the dispatcher has not sent yet, and nothing else.
-import { test } from 'tap'
+import t, { test } from 'tap'
 import { openRevokeLog } from '../gateway/revokes.ts'
 import { deliveryOf, dispatchWorld, runDispatcher, storeEvent, storeTouch, testKeys, until } from './dispatch_world.ts'
+import { journeyWorld } from './journey_world.ts'
+import { allDenied, allGranted, noBrowser, siteUrl } from './script_site.ts'
+
+t.setTimeout(90_000)
 
 test('what a visitor did before a revoke is not sent any more; what others did and what came after it is', async t => {
   const world = await dispatchWorld(t)
@@ -33,4 +37,32 @@ test('what a visitor did before a revoke is not sent any more; what others did a
   t.same(network.receipts.flatMap(receipt => receipt.ids).sort(), ['after', 'nobodys', 'others'])
   const { rows } = await pool.query<{ visitor: Buffer }>('SELECT visitor FROM touches')
   t.same(rows.map(row => row.visitor.toString('hex')), [testKeys.blindIndex('main', 'visitor', 'v-2').toString('hex')])
+})
+
+test('in a browser: the visitor cookie comes with the grant and goes with the revoke, and nothing more is stored', {
+  skip: noBrowser
+}, async t => {
+  const world = await journeyWorld(t, 'gateway')
+  const context = await world.open()
+  const page = await context.newPage()
+  await page.goto(`${siteUrl}/?gclid=Cj0KCQiAexampleExampleExample&fbclid=IwAR0a_B-c`)
+  await page.waitForFunction('typeof postern.track === "function"')
+  const names = async () => (await context.cookies()).map(cookie => cookie.name).sort()
+  t.same(await names(), [])
+  await page.evaluate(given => { window.postern?.('consent', given) }, allGranted)
+  await until(names, found => found.includes('_pstn') && found.includes('_pstn_c'))
+  const jar = await context.cookies()
+  t.match(jar.find(cookie => cookie.name === '_pstn'), { httpOnly: true, secure: true, domain: '.example.com' })
+  await until(async () => (await world.pool.query('SELECT FROM touches')).rowCount, found => found === 1)
+
+  await page.evaluate(given => { window.postern?.('consent', given) }, allDenied)
+  await until(names, found => found.length === 0)
+  t.equal((await world.pool.query('SELECT FROM revokes')).rowCount, 1)
+  t.equal((await world.pool.query('SELECT FROM touches')).rowCount, 0)
+  const stored = (await world.events()).length
+  await page.evaluate('postern.track("search"); dispatchEvent(new Event("pagehide"))')
+  await page.goto(siteUrl + '/shop')
+  await page.waitForFunction('typeof postern.track === "function"')
+  t.same(await names(), [])
+  t.equal((await world.events()).length, stored, 'what was done after the revoke is nowhere')
 })

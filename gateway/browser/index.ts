@@ -9,10 +9,11 @@
 //           postern('privacy')                                                   or postern.privacy() → {gpc, honored}
 // Tag:      data-page-view="off"     no page_view of its own
 //
-// Contract with the gateway: the bundle (dist/s.js) holds the literal "__POSTERN_SITE__", quotes included, exactly
-// once. Serving the script, the gateway replaces it by the JSON of a PublicSite: embedSite() in public_site.ts. The
-// script posts to `v1/e` and `v1/leads` in the folder that it was served from. Beside design.md's keys its events
-// carry `page_seed` (`<first run in ms>.<18 digits>`, one per page load) and `gpc: true` where the browser says so.
+// Contract with the gateway: the bundle (dist/s.js) holds the literals "__POSTERN_SITE__" and "__POSTERN_MODULES__",
+// quotes included, exactly once each. Serving the script, the gateway replaces them by an EmbeddedSite and by the
+// site's modules: embedSite() in public_site.ts. The script posts to `v1/e`, `v1/leads` and `v1/consent` in the folder
+// that it was served from. Beside design.md's keys its events carry `page_seed` (`<first run in ms>.<18 digits>`, one
+// per page load) and `gpc: true` where the browser says so. What it does for a page is told in docs/script.md.
 import { guarded } from './guard.ts'
 import { openPage, type Page } from './page.ts'
 import type { EmbeddedSite } from './public_site.ts'
