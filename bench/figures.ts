@@ -23,7 +23,7 @@ export function spread (values: readonly number[]): Spread {
 
 /** `met` only when every round is on the right side of the bar; `missed` when none is; else the noise is too loud. */
 export function verdictOf ({ values, bar }: Figure): 'met' | 'missed' | 'unclear' | '' {
-  if (bar === undefined) return ''
+  if (bar === undefined || values.length === 0) return ''
   const good = values.filter(value => 'most' in bar ? value <= bar.most : value >= bar.least).length
   return good === values.length ? 'met' : good === 0 ? 'missed' : 'unclear'
 }
@@ -34,6 +34,7 @@ const shownBar = (bar: Figure['bar']) => bar === undefined ? '' : 'most' in bar 
 const columns = ['case', 'figure', 'median', 'min', 'max', 'unit', 'bar', ''] as const
 
 function toCells (figure: Figure): string[] {
+  if (figure.values.length === 0) return [figure.case, figure.what, '', '', '', '', '', figure.note ?? '']
   const { median, min, max } = spread(figure.values)
   return [figure.case, figure.what, shown(median), shown(min), shown(max), figure.unit, shownBar(figure.bar),
     [verdictOf(figure), figure.note ?? ''].filter(word => word !== '').join(', ')]

@@ -66,6 +66,17 @@ ${toTable(figures)}
   writeFileSync(join(root, 'docs/benchmarks.md'), text)
 }
 
+/** A case that fails is in the table with the reason; its processes end, and the others are measured all the same. */
+async function measureCase (name: string, options: CaseOptions): Promise<Figure[]> {
+  try {
+    return await cases[name]?.(options) ?? []
+  } catch (error) {
+    await stopAll()
+    const note = error instanceof Error ? error.message.split('\n')[0] : String(error)
+    return [{ case: name, what: 'could not be measured', unit: '', values: [], note }]
+  }
+}
+
 async function run (argv: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args: argv,
@@ -98,7 +109,7 @@ async function run (argv: string[]): Promise<number> {
     for (const name of names) {
       process.stderr.write(`${name} …\n`)
       loads.push(`${name} ${readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? ''}`)
-      const own = await cases[name]?.(options) ?? []
+      const own = await measureCase(name, options)
       figures.push(...own)
       process.stderr.write(`${toTable(own)}\n`)
     }
