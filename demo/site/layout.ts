@@ -78,9 +78,11 @@ function scriptTags ({ gatewayUrl, fakesUrl, pixelId, tags, scriptAttributes }: 
     : html`<script src="/tags.js" data-endpoint="${fakesUrl}" data-tiktok-pixel="${tags.tiktokPixel}"
  data-google-customer="${tags.googleCustomer}" data-measurement-id="${tags.measurementId}"></script>
 `
-  const { generate_lead: leadAction = '', purchase: purchaseAction = '' } = tags?.googleActions ?? {}
+  const actions = tags === undefined
+    ? undefined
+    : html` data-lead-action="${tags.googleActions.generate_lead}" data-purchase-action="${tags.googleActions.purchase}"`
   return html`${others}<script src="/site.js" data-pixel-id="${pixelId}"></script>
-<script src="/tag.js" data-lead-action="${leadAction}" data-purchase-action="${purchaseAction}"></script>
+<script src="/tag.js"${actions}></script>
 <script async src="${gatewayUrl}/s.js"${attributes}></script>
 <script async src="/pixel.js" data-endpoint="${fakesUrl}/meta/tr"></script>`
 }
