@@ -78,9 +78,8 @@ function scriptTags ({ gatewayUrl, fakesUrl, pixelId, tags, scriptAttributes }: 
     : html`<script src="/tags.js" data-endpoint="${fakesUrl}" data-tiktok-pixel="${tags.tiktokPixel}"
  data-google-customer="${tags.googleCustomer}" data-measurement-id="${tags.measurementId}"></script>
 `
-  const actions = tags === undefined
-    ? undefined
-    : html` data-lead-action="${tags.googleActions.generate_lead}" data-purchase-action="${tags.googleActions.purchase}"`
+  const { generate_lead: lead, purchase } = tags?.googleActions ?? {}
+  const actions = lead && html` data-lead-action="${lead}" data-purchase-action="${purchase}"`
   return html`${others}<script src="/site.js" data-pixel-id="${pixelId}"></script>
 <script src="/tag.js"${actions}></script>
 <script async src="${gatewayUrl}/s.js"${attributes}></script>
