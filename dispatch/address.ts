@@ -10,7 +10,7 @@ const longHex = /[0-9a-f]{32,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i
 /** Whether text reads as an e-mail address, a phone number or a secret token. Errs on the side of yes. */
 export function looksPersonal (text: string): boolean {
   const decoded = decode(text)
-  return email.test(decoded) || looksLikePhone(decoded) || looksLikeToken(decoded)
+  return email.test(text) || email.test(decoded) || looksLikePhone(decoded) || looksLikeToken(decoded)
 }
 
 /** Addresses may be escaped twice; three rounds settle every one that a browser makes. */

@@ -36,6 +36,7 @@ test('a page address leaves without what is personal', t => {
   for (const [given, expected] of cases) t.equal(cleanAddress(given, rules), expected, given)
   t.equal(cleanAddress('https://a.example/x', { ...rules, sensitivePaths: ['/'] }), 'https://a.example/', 'whole site')
   t.notOk(looksPersonal('Größe 42'))
+  t.ok(looksPersonal('+@example.com'), 'a plus sign is not always a space')
   t.end()
 })
 

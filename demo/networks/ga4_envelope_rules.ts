@@ -99,7 +99,7 @@ export const envelopeRules: readonly Ga4Rule[] = [
     name: 'user_id_personal',
     from: 'ours: GA4\'s terms forbid a user_id that tells who a person is; longer than 256 it is dropped',
     broken: ({ user_id: id }) => at('user_id', typeof id === 'string' &&
-      (/@|%40/.test(id) || /^(\+|00?[1-9])[\d\s().\-/]{8,}$/.test(id) || id.length > 256))
+      (/[^\s@]@[^\s@]|%40/.test(id) || /^(\+|00?[1-9])[\d\s().\-/]{8,}$/.test(id) || id.length > 256))
   },
   {
     name: 'timestamp_unit',

@@ -72,7 +72,7 @@ export const userDataRules: readonly Ga4Rule[] = [
     name: 'place_form',
     from: 'google.md §4 city, region: lower-case, trimmed; §3 without digits and symbols',
     broken: firstValue(placeKeys, value =>
-      !/^[^\p{N}\p{P}\p{S}\p{Lu}]+$/u.test(String(value)) || String(value).trim() !== value)
+      !/^[^\p{N}\p{P}\p{S}]+$/u.test(String(value)) || String(value).trim().toLowerCase() !== value)
   },
   {
     name: 'country_form',

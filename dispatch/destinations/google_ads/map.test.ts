@@ -222,6 +222,10 @@ test('a purchase carries its cart, but not with a braid', t => {
   t.same(mapped({ ...purchase, items }).payload.cartData?.merchantId, undefined)
   t.same(mapped({ ...purchase, value: undefined, currency: undefined, items }).payload.cartData?.items[0],
     { merchantProductId: 'a', quantity: 2 }, 'no price without a currency')
+  t.equal(mapped({ ...purchase, items: [{ item_id: 'ada@example.org' }] }).payload.cartData, undefined,
+    'no address of anybody in clear')
+  t.equal(mapped({ ...purchase, items: [{ item_id: 'a', quantity: 2 ** 53 }] }).payload.cartData, undefined,
+    'no number that JSON cannot hold exactly')
   const halfPriced = [{ item_id: 'a', price: 3 }, { item_id: 'b' }]
   t.match(mapped({ ...purchase, value: undefined, items: halfPriced }).payload,
     { conversionValue: undefined, currency: 'EUR', cartData: { items: [{ unitPrice: 3 }, { unitPrice: undefined }] } },

@@ -5,6 +5,7 @@ import { currencyOf, moneyOf } from '../../money.ts'
 import type { AdIdentifiers, CartData, CartItem, GoogleAdsPayload } from './payload.ts'
 import type { GoogleAdsSettings } from './settings.ts'
 
+const anEmail = /[^\s@]+@[^\s@]+\.[^\s@]+/
 const buckets = ['LOW', 'MEDIUM', 'HIGH'] as const
 
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
@@ -36,8 +37,9 @@ function cartOf (
   const items = (event.items ?? []).flatMap((item, index): CartItem[] => {
     const id = item.item_id?.trim() ?? ''
     const { quantity = 1 } = item
-    if (id === '') warnings.push({ path: `items.${index}.item_id`, code: 'missing' })
-    else if (!Number.isInteger(quantity) || quantity < 1) {
+    if (id === '' || anEmail.test(id)) {
+      warnings.push({ path: `items.${index}.item_id`, code: id === '' ? 'missing' : 'personal_data' })
+    } else if (!Number.isSafeInteger(quantity) || quantity < 1) {
       warnings.push({ path: `items.${index}.quantity`, code: 'unusable' })
     } else {
       const unitPrice = hasCurrency && isNumber(item.price) && item.price >= 0 ? item.price : undefined

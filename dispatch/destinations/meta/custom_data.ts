@@ -73,8 +73,8 @@ function textOf (value: string | undefined, path: string, warnings: MapWarning[]
 function contentsOf (items: readonly Item[], warnings: MapWarning[]): MetaContent[] {
   return items.flatMap((item, index) => {
     const id = item.item_id?.trim() ?? ''
-    if (id !== '') return [contentOf(item, id)]
-    warnings.push({ path: `items.${index}.item_id`, code: 'missing' })
+    if (id !== '' && !anEmail.test(id)) return [contentOf(item, id)]
+    warnings.push({ path: `items.${index}.item_id`, code: id === '' ? 'missing' : 'personal_data' })
     return []
   })
 }
