@@ -136,6 +136,8 @@ test('one event has one role in an account, and one action too', t => {
     [['shop', 'conversion_actions.sign_up', /the action 6512345001 has the role/]])
   t.match(conflicts(one('ads', { conversion_actions: { refund: '9' } })),
     [['ads', 'conversion_actions.refund', /takes no conversion back/]])
+  t.match(conflicts(one('ads', { conversion_actions: { Lead: '9', demo_booked: '10' } })),
+    [['ads', 'conversion_actions.Lead', /come in as generate_lead/]])
   t.end()
 })
 
