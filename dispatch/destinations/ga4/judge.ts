@@ -1,11 +1,6 @@
 // What an answer of the Measurement Protocol means, and of its validation server, which tests go to.
 import type { Judgement, NetworkResponse } from '../../destination.ts'
-
-type Json = Record<string, unknown>
-
-function objectOf (value: unknown): Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Json : {}
-}
+import { objectOf } from '../../json.ts'
 
 /**
  * 2xx is GA4's last word and says only that the request arrived: a wrong secret and a malformed event get it as well

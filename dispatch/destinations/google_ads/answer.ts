@@ -1,17 +1,5 @@
 // Reading Google's JSON: the error model that all its APIs share (AIP-193), tolerant of spellings.
-
-export type Json = Record<string, unknown>
-
-export function objectOf (value: unknown): Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Json : {}
-}
-
-export function listOf (value: unknown): unknown[] {
-  return Array.isArray(value) ? value : []
-}
-
-export const textOf = (value: unknown): string | undefined =>
-  typeof value === 'string' && value !== '' ? value : undefined
+import { listOf, objectOf, textOf, type Json } from '../../json.ts'
 
 /** A whole number, also as the text that JSON has for 64-bit ones. */
 export function wholeOf (value: unknown): number | undefined {

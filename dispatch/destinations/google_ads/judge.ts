@@ -1,8 +1,9 @@
 // What the answer to a request with events means for each of them.
 import type { Outcome } from '../../../schema/outcome.ts'
 import type { Judgement, NetworkResponse } from '../../destination.ts'
+import { listOf, objectOf, textOf } from '../../json.ts'
 import { bareReason, classOfReason, classOfStatus, explainReason, type ErrorClass } from './errors.ts'
-import { listOf, objectOf, readError, textOf, type ErrorAnswer, type Violation } from './answer.ts'
+import { readError, type ErrorAnswer, type Violation } from './answer.ts'
 
 /** A quota of the day comes back the next one: asking more often than hourly uses up what is left. */
 const dailyWaitSeconds = 3600

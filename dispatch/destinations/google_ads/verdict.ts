@@ -1,7 +1,8 @@
 // What became of a request's events: the answer of `requestStatus:retrieve`, half an hour and more after the events.
 import type { Outcome } from '../../../schema/outcome.ts'
 import type { Judgement, NetworkResponse } from '../../destination.ts'
-import { listOf, objectOf, readError, textOf, wholeOf, type Json } from './answer.ts'
+import { listOf, objectOf, textOf, type Json } from '../../json.ts'
+import { readError, wholeOf } from './answer.ts'
 import { bareReason, classOfVerdict, explainReason, explainVerdict } from './errors.ts'
 
 /** A click is known to Google after six hours (google.md §2.6). */

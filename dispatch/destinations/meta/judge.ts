@@ -1,23 +1,16 @@
 // What an answer of the Conversions API means for each event of the request.
 import type { Outcome } from '../../../schema/outcome.ts'
 import type { Judgement, NetworkResponse } from '../../destination.ts'
+import { objectOf, textOf, type Json } from '../../json.ts'
 import { classify, explain } from './errors.ts'
-
-type Json = Record<string, unknown>
 
 /** A policy block lasts from hours to days; asking more often does not shorten it (meta.md §5). */
 const policyWaitSeconds = 4 * 3600
-
-function objectOf (value: unknown): Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Json : {}
-}
 
 function numberOf (value: unknown): number | undefined {
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
   return typeof number === 'number' && Number.isFinite(number) ? number : undefined
 }
-
-const textOf = (value: unknown): string | undefined => typeof value === 'string' && value !== '' ? value : undefined
 
 /**
  * Judges by code and subcode, never by status alone (throttling comes as 400, 403 or 500) and never by words (they are

@@ -1,19 +1,12 @@
 // What an answer of the Events API means for each event of the request.
 import type { Outcome } from '../../../schema/outcome.ts'
 import type { Judgement, NetworkResponse } from '../../destination.ts'
+import { objectOf, textOf, type Json } from '../../json.ts'
 import { classify, explain } from './errors.ts'
 
-type Json = Record<string, unknown>
-
-function objectOf (value: unknown): Json | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Json : undefined
-}
-
-const textOf = (value: unknown): string | undefined => typeof value === 'string' && value !== '' ? value : undefined
-
 /** A code as a number; TikTok writes an integer. */
-function codeOf (answer: Json | undefined): number | undefined {
-  const code = answer?.code
+function codeOf (answer: Json): number | undefined {
+  const { code } = answer
   return typeof code === 'number' && Number.isInteger(code) ? code : undefined
 }
 
@@ -25,8 +18,8 @@ function codeOf (answer: Json | undefined): number | undefined {
 export function judge (response: NetworkResponse, payloads: readonly unknown[]): Judgement {
   const answer = objectOf(response.body)
   const code = codeOf(answer)
-  const trace = textOf(answer?.request_id) ?? response.headers['x-tt-logid']
-  if (answer === undefined || code === undefined) return { ...judgeForeign(response, payloads.length), trace }
+  const trace = textOf(answer.request_id) ?? response.headers['x-tt-logid']
+  if (code === undefined) return { ...judgeForeign(response, payloads.length), trace }
   return { ...judgeCode(code, answer, response, payloads.length), trace, said: saidOf(code, answer) }
 }
 
@@ -84,7 +77,7 @@ function culpritsOf (message: string, count: number): Set<number> {
 function saidOf (code: number, { message, data }: Json): string | undefined {
   if (code === 0) return undefined
   const further = objectOf(data)
-  const hasMore = further !== undefined && Object.keys(further).length > 0
+  const hasMore = Object.keys(further).length > 0
   return [textOf(message), hasMore ? JSON.stringify(further) : undefined].filter(Boolean).join(' · ') || undefined
 }
 
