@@ -8,8 +8,8 @@ import { noBrowser, siteUrl } from './script_site.ts'
 
 t.setTimeout(170_000)
 
-const query = '?utm_source=ad&fbclid=IwAR0a_B-c&gclid=Cj0K.CQ-x&ttclid=E.C.P.abc'
-const clicks = { fbclid: 'IwAR0a_B-c', gclid: 'Cj0K.CQ-x', ttclid: 'E.C.P.abc' }
+const query = '?utm_source=ad&fbclid=IwAR0a_B-c&gclid=Cj0KCQiA88X_BRDUARIsACVMYD8q&ttclid=E.C.P.Cj0KEQiAxKrUBRDj-abc'
+const clicks = { fbclid: 'IwAR0a_B-c', gclid: 'Cj0KCQiA88X_BRDUARIsACVMYD8q', ttclid: 'E.C.P.Cj0KEQiAxKrUBRDj-abc' }
 
 /** Waits for a state for at most 45 seconds; throws with what was found last. */
 async function until<T> (what: string, look: () => Promise<T> | T, isSo: (found: T) => boolean): Promise<T> {
@@ -115,14 +115,14 @@ test('one lead at four networks: each counts it once, in its own units and hashe
     ['google_ads', 'generate_lead', {
       transactionId: eventId,
       eventTimestamp: new Date(ms).toISOString(),
-      adIdentifiers: { gclid: 'Cj0K.CQ-x' },
+      adIdentifiers: { gclid: clicks.gclid },
       userData: {
         userIdentifiers: [{ emailAddress: sha256('anna@example.com') }, { phoneNumber: sha256('+491701234567') }]
       }
     }],
     ['tiktok', 'Lead', {
       event_time: Math.floor(ms / 1000),
-      user: { ttclid: 'E.C.P.abc', email: [sha256('anna@example.com')], phone: [sha256('+491701234567')] }
+      user: { ttclid: clicks.ttclid, email: [sha256('anna@example.com')], phone: [sha256('+491701234567')] }
     }]
   ]
   for (const [type, name, body] of networks) {
@@ -143,7 +143,7 @@ test('one lead at four networks: each counts it once, in its own units and hashe
   }, { path: '/v1/events', origin: null, type: 'application/json', headers: { authorization: `Bearer ${apiKey}` } })
   t.equal(stage.status, 202, stage.text)
   const [hit] = await until('the stage at GA4', () => world.copies('qualify_lead', 'ga4'), found => found.length > 0)
-  t.match(hit, { source: 'server', verdict: 'counted', body: { name: 'qualify_lead' } })
+  t.match(hit, { source: 'server', verdict: 'counted', body: { client_id: '464578767.1795440511' } })
 })
 
 test('a declined banner leaves the lead, no cookie, and nothing that the network receives; explain says why', {

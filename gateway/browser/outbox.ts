@@ -29,8 +29,11 @@ export function openOutbox (base: string, seed: string, complete: (event: PageEv
   let waiting: PageEvent[] = []
   let inFlight = 0
   let failures = 0
+  /** The page was hidden or told to go: a task of its own may not come any more. One that comes back sends sooner. */
+  let isLeaving: unknown
 
   const flush = guarded((leaving?: unknown): void => {
+    isLeaving = leaving
     while (waiting[0] && maySend()) {
       let count = waiting.length
       let body: string
@@ -43,7 +46,8 @@ export function openOutbox (base: string, seed: string, complete: (event: PageEv
       post(base + 'v1/e', body, done => {
         inFlight -= body.length
         if (!done) list.unshift(...(JSON.parse(body) as { events: PageEvent[] }).events)
-        keepEvents(waiting)
+        // After a success what waits is sent at once; kept as well, the next page would send it again.
+        keepEvents(done ? [] : waiting)
         failures = done ? 0 : failures + 1
         setTimeout(flush, failures && 1000 << failures)
       })
@@ -59,9 +63,8 @@ export function openOutbox (base: string, seed: string, complete: (event: PageEv
     add (event) {
       waiting.push(event)
       if (waiting[maxWaiting]) waiting.splice(1, 1)
-      // After the task at hand: what happens together travels together, and the page's own tags have been called. But
-      // a page that cannot be seen may be on its way out.
-      if (document.hidden) flush(1)
+      // After the task at hand: what happens together travels together, and the page's own tags have been called.
+      if (isLeaving) flush(1)
       else setTimeout(flush)
     },
     flush,
