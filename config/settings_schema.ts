@@ -47,7 +47,9 @@ export const CommonDestination = Type.Object({
     description: 'shadow: everything but the sending; test: marked as tests at the network; live: counts.'
   }),
   events: Type.Enum([...eventLevels], {
-    default: 'conversions', description: 'Which events it gets: conversions, also the funnel before them, or all.'
+    default: 'conversions',
+    description: 'Which events it gets: conversions, also the funnel before them, or all. What its own settings name ' +
+      '(a conversion action), it gets anyway.'
   }),
   params: Type.Array(Type.String(), {
     default: [], description: 'Further parameters of the event that may leave, and birth_date or gender if they may.'

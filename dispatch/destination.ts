@@ -130,6 +130,8 @@ export interface Destination<S = unknown, P = unknown> {
    * the tag cannot have sent goes. `apart`: there is no such tag, or it counts elsewhere.
    */
   browserTag?: (settings: S) => 'shares_id' | 'reports_first' | 'apart'
+  /** Whether the settings name this event, so that it is wanted whatever the level of `events:`. */
+  names?: (settings: S, eventName: string) => boolean
   /** Our event name → theirs. An absent name is a custom event where `customEvents`, else skipped. */
   events: Readonly<Record<string, string>>
   customEvents: boolean

@@ -3,14 +3,14 @@
 import type { Queryable } from '../config/postgres.ts'
 import { effective, type EffectiveConsent } from '../schema/consent.ts'
 import type { EventData } from '../schema/event.ts'
-import { isWanted, levelOf } from '../schema/event_names.ts'
+import { levelOf } from '../schema/event_names.ts'
 import { mergeParts } from '../schema/merge.ts'
 import { eventKey } from '../schema/sealing.ts'
 import { cleanAddress } from './address.ts'
 import type { Deps } from './deps.ts'
 import { readOpenParts, type OpenPart } from './parts.ts'
 import { maskPerson } from './mask.ts'
-import type { SiteRules, Target } from './target.ts'
+import { wants, type SiteRules, type Target } from './target.ts'
 
 /** One arrival of the event. */
 export interface Arrival {
@@ -193,7 +193,7 @@ async function readDestinations (
 
 function whyNotMeant (target: Target | undefined, eventName: string, isRouted: boolean): string {
   if (!isRouted) return 'not routed yet'
-  if (target !== undefined && !isWanted(eventName, target.events)) {
+  if (target !== undefined && !wants(target, eventName)) {
     return `takes events of the level \`${target.events}\`; ${eventName} is of the level \`${levelOf(eventName)}\``
   }
   return 'the destination was not in the settings when the event was routed'

@@ -4,8 +4,7 @@ import { pack, packableOf } from './batch.ts'
 import { decide, type Candidate, type Decision } from './decide.ts'
 import type { Destination, MapWarning, OutgoingRequest } from './destination.ts'
 import type { HeldReason, RejectedReason, SkippedReason } from '../schema/outcome.ts'
-import { isWanted } from '../schema/event_names.ts'
-import type { Target } from './target.ts'
+import { wants, type Target } from './target.ts'
 
 /** What would become of one event at one target. Events that share a request have it at the first of them. */
 export type Preview =
@@ -23,7 +22,7 @@ export function preview (
 ): Preview[] {
   const live: Target = target.mode === 'shadow' ? { ...target, mode: 'live' } : target
   const decisions = candidates.map(({ candidate, nowMs }): Decision =>
-    isWanted(candidate.event.event_name, live.events)
+    wants(live, candidate.event.event_name)
       ? decide(candidate, live, nowMs)
       : { skipped: 'role_not_meant', detail: `the setting events is ${live.events}` })
   const going = decisions.flatMap((decision, index) => 'go' in decision ? [{ decision, index }] : [])

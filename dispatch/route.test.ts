@@ -42,6 +42,9 @@ test('what a target is given', t => {
   t.match(route({ eventName: 'page_view' }, { events: 'all' }), { reason: 'new' })
   t.equal(route({ eventName: 'page_view' }, { events: 'funnel' }), null)
   t.match(route({ eventName: 'add_to_cart' }, { events: 'funnel' }), { reason: 'new' })
+  const named = { destination: { names: (_settings: unknown, name: string) => name === 'page_view' } }
+  t.match(route({ eventName: 'page_view' }, named), { reason: 'new' }, 'its settings name it')
+  t.equal(route({ eventName: 'add_to_cart' }, named), null)
   t.match(route({}, {}, true), { state: 'waiting', reason: 'destination_paused' })
   t.match(route({}, { mode: 'test' }), { isTest: true })
   t.match(route({}, { destination: { lingerMs: 5000 } }), { reason: 'lingering', dueAtMs: now + 5000 })

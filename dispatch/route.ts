@@ -1,7 +1,7 @@
 // Routes stored events: which destinations each is meant for, and when it may be sent. Claims batches beside any number
 // of other routers; one transaction writes deliveries and jobs and takes the batch off the list.
 import { isDataError, isOutage, withTransaction, type PoolClient } from '../config/postgres.ts'
-import { isWanted, levelOf } from '../schema/event_names.ts'
+import { levelOf } from '../schema/event_names.ts'
 import type { Trust } from '../schema/event.ts'
 import { trusts } from '../schema/event.ts'
 import type { WaitingReason } from '../schema/outcome.ts'
@@ -9,7 +9,7 @@ import type { Deps } from './deps.ts'
 import { describeError } from './deps.ts'
 import { enqueuePlan, planJobs } from './schedule.ts'
 import { insertDeliveries, type NewDelivery } from './store.ts'
-import { targetLabel, type Target } from './target.ts'
+import { targetLabel, wants, type Target } from './target.ts'
 
 /** The clear columns of an event, all its parts so far taken together. */
 export interface RoutedEvent {
@@ -34,7 +34,7 @@ export function settleForMs (event: Pick<RoutedEvent, 'eventName' | 'isSigned' |
 export function routeEvent (
   event: RoutedEvent, target: Target, isPaused: boolean, nowMs: number
 ): NewDelivery | null {
-  if (!isWanted(event.eventName, target.events)) return null
+  if (!wants(target, event.eventName)) return null
   const delivery = { seq: event.seq, day: event.day, targetId: target.id, isTest: target.mode === 'test' }
   if (event.isBot) return { ...delivery, state: 'skipped', reason: 'bot', dueAtMs: nowMs }
   const settledAtMs = event.receivedAtMs + settleForMs(event)

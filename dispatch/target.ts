@@ -1,6 +1,6 @@
 // A target: one destination as a site's settings configure it. What dispatch/ is given to work with; holds secrets.
 import type { ConsentRule } from '../schema/consent.ts'
-import type { EventLevel } from '../schema/event_names.ts'
+import { isWanted, type EventLevel } from '../schema/event_names.ts'
 import type { Destination } from './destination.ts'
 
 /** What a site says about its events that matters when they leave. */
@@ -39,4 +39,9 @@ export interface Target {
 /** How logs, metrics and answers call a target: `site/name`. */
 export function targetLabel (target: Pick<Target, 'site' | 'name'>): string {
   return `${target.site.name}/${target.name}`
+}
+
+/** Whether a target gets events of a name: by the level of its `events:`, or because its settings name it. */
+export function wants ({ destination, settings, events }: Target, eventName: string): boolean {
+  return isWanted(eventName, events) || destination.names?.(settings, eventName) === true
 }

@@ -7,7 +7,7 @@ import { judge } from './judge.ts'
 import { map } from './map.ts'
 import { normalize } from './normalize.ts'
 import { payload } from './payload.ts'
-import { accountId, settings, type GoogleAdsSettings } from './settings.ts'
+import { accountId, actionOf, settings, type GoogleAdsSettings } from './settings.ts'
 import { judgeVerdict } from './verdict.ts'
 
 /** Google names no limit of bytes; 2,000 events of this mapping stay below it, session attributes included. */
@@ -53,6 +53,7 @@ export default defineDestination({
   // for as long as an event may be sent at all, a second copy of it changes nothing.
   dedupes: { windowHours: maxAgeDays * 24 },
   browserTag: ({ role }) => role === 'supplement' ? 'shares_id' : 'apart',
+  names: (settings, eventName) => actionOf(eventName, settings) !== undefined,
   events,
   customEvents: true,
   auth: {
