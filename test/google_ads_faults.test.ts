@@ -98,15 +98,12 @@ const faults: Fault[] = [
   fault('a session that begins with a number', `${ads}/ad_identifiers.ts`, ['`${seenAtMs}000`', 'seenAtMs * 1000']),
   fault('a padded session', `${ads}/ad_identifiers.ts`, ['.toString(\'base64url\')', '.toString(\'base64\')']),
   fault('a session without its ad', `${ads}/ad_identifiers.ts`, ['    ...gad,\n', '']),
-  fault('a value as text', `${ads}/worth.ts`, ['return { conversionValue: value, currency }',
-    'return { conversionValue: String(value), currency }']),
-  fault('a value in micros', `${ads}/worth.ts`, ['return { conversionValue: value, currency }',
-    'return { conversionValue: value * 1e6, currency }']),
-  fault('a value without its currency', `${ads}/worth.ts`, ['return { conversionValue: value, currency }',
-    'return { conversionValue: value }']),
-  fault('a currency in lower case', `${ads}/worth.ts`,
-    ['currency !== undefined && currencies.has(currency) ? currency :',
-      'currency !== undefined && currencies.has(currency) ? currency.toLowerCase() :']),
+  fault('a value as text', 'money.ts', [': { value, currency }', ': { value: String(value), currency }']),
+  fault('a value in micros', 'money.ts', [': { value, currency }', ': { value: value * 1e6, currency }']),
+  fault('a value without its currency', `${ads}/worth.ts`, ['conversionValue: value, currency: currency ?? ' +
+    '(isPriced ? ofPrices : undefined), cartData', 'conversionValue: value, cartData']),
+  fault('a currency in lower case', 'money.ts',
+    ['.has(code)) return code\n', '.has(code)) return code.toLowerCase()\n']),
   fault('an empty cart', `${ads}/worth.ts`,
     ['if (event.event_name !== \'purchase\' || (event.items ?? []).length === 0) return undefined',
       'if (event.event_name !== \'purchase\') return { items: [] }']),
@@ -145,7 +142,8 @@ registerHooks({
     const number = new URL(context.parentURL ?? 'file:///').searchParams.get('fault')
     // The tables of countries are read anew only where the fault is beside them.
     const rooms = faults[Number(number)]?.file.startsWith('person/') === true ? [ads, 'person'] : [ads]
-    const isOurs = rooms.some(room => resolved.url.startsWith(`${folder}/${room}/`))
+    const isOurs = [...rooms.map(room => `${room}/`), 'money.ts'].some(room =>
+      resolved.url.startsWith(`${folder}/${room}`))
     return number !== null && isOurs ? { ...resolved, url: `${resolved.url}?fault=${number}` } : resolved
   },
   load (url, context, next) {

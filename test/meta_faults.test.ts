@@ -81,11 +81,9 @@ const faults: Fault[] = [
   fault('the opt-out of those who opted in', `${meta}/map.ts`, ['=== \'denied\' ? true', '=== \'granted\' ? true']),
   fault('a CRM stage that does not say so', `${meta}/custom_data.ts`,
     ['event_source: source === undefined ? undefined : \'crm\',', '']),
-  fault('a value as text', `${meta}/custom_data.ts`,
-    ['return { value, currency }', 'return { value: String(value), currency }']),
-  fault('a value in cents', `${meta}/custom_data.ts`,
-    ['return { value, currency }', 'return { value: value * 100, currency }']),
-  fault('a value without its currency', `${meta}/custom_data.ts`, ['return { value, currency }', 'return { value }']),
+  fault('a value as text', 'money.ts', [': { value, currency }', ': { value: String(value), currency }']),
+  fault('a value in cents', 'money.ts', [': { value, currency }', ': { value: value * 100, currency }']),
+  fault('a value without its currency', 'money.ts', [': { value, currency }', ': { value }']),
   fault('the price of all pieces for that of one', `${meta}/custom_data.ts`,
     ['isNumber(item.price) ? item.price : undefined', 'isNumber(item.price) ? item.price * quantity : undefined']),
   fault('lines counted for pieces', `${meta}/custom_data.ts`, ['=> sum + quantity, 0)', '=> sum + 1, 0)']),
@@ -105,7 +103,8 @@ registerHooks({
     const resolved = next(specifier, context)
     const number = new URL(context.parentURL ?? 'file:///').searchParams.get('fault')
 
-    const isOurs = ['destinations/meta', 'person'].some(room => resolved.url.startsWith(`${folder}/${room}/`))
+    const isOurs = ['destinations/meta/', 'person/', 'money.ts'].some(room =>
+      resolved.url.startsWith(`${folder}/${room}`))
     return number !== null && isOurs ? { ...resolved, url: `${resolved.url}?fault=${number}` } : resolved
   },
   load (url, context, next) {

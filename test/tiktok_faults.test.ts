@@ -103,13 +103,11 @@ const faults: Fault[] = [
   fault('a person without anything to match by', `${tiktok}/user.ts`,
     ['    (ip !== undefined && userAgent !== undefined)', '    userAgent !== undefined']),
 
-  fault('a value as text', `${tiktok}/properties.ts`, ['return { value, currency }',
-    'return { value: String(value), currency }']),
-  fault('a value in cents', `${tiktok}/properties.ts`, ['return { value, currency }',
-    'return { value: value * 100, currency }']),
-  fault('a value without its currency', `${tiktok}/properties.ts`, ['return { value, currency }', 'return { value }']),
-  fault('a currency in lower case', `${tiktok}/properties.ts`,
-    ['return { value, currency }', 'return { value, currency: currency.toLowerCase() }']),
+  fault('a value as text', 'money.ts', [': { value, currency }', ': { value: String(value), currency }']),
+  fault('a value in cents', 'money.ts', [': { value, currency }', ': { value: value * 100, currency }']),
+  fault('a value without its currency', 'money.ts', [': { value, currency }', ': { value }']),
+  fault('a currency in lower case', 'money.ts',
+    [': { value, currency }', ': { value, currency: currency.toLowerCase() }']),
   fault('the price of all pieces for that of one', `${tiktok}/properties.ts`,
     ['isNumber(item.price) ? item.price : undefined', 'isNumber(item.price) ? item.price * quantity : undefined']),
   fault('lines counted for pieces', `${tiktok}/properties.ts`, ['=> sum + quantity, 0)', '=> sum + 1, 0)']),
@@ -148,7 +146,8 @@ registerHooks({
     const number = new URL(context.parentURL ?? 'file:///').searchParams.get('fault')
     // What is shared and has no fault is not loaded again: its tables of countries are large.
     const rooms = faults[Number(number)]?.file.startsWith('person/') === true ? [tiktok, 'person'] : [tiktok]
-    const isOurs = rooms.some(room => resolved.url.startsWith(`${folder}/${room}/`))
+    const isOurs = [...rooms.map(room => `${room}/`), 'money.ts'].some(room =>
+      resolved.url.startsWith(`${folder}/${room}`))
     return number !== null && isOurs ? { ...resolved, url: `${resolved.url}?fault=${number}` } : resolved
   },
   load (url, context, next) {
