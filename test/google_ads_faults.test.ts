@@ -2,9 +2,6 @@
 // the conformance rules or the strict fake.
 // The changes are source text, template strings among it.
 /* eslint-disable no-template-curly-in-string */
-import { registerHooks } from 'node:module'
-import { pathToFileURL } from 'node:url'
-import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { test } from 'tap'
 import { Value } from 'typebox/value'
@@ -13,11 +10,9 @@ import type { Destination } from '../dispatch/destination.ts'
 import { preview } from '../dispatch/preview.ts'
 import { leaksOf } from './conformance.ts'
 import { goldensOf, goldenTarget, type Golden } from './goldens.ts'
-
-interface Fault { name: string, file: string, changes: [find: string, replace: string][] }
+import { fault, seedFaults, type Fault } from './seeded_faults.ts'
 
 const ads = 'destinations/google_ads'
-const fault = (name: string, file: string, ...changes: Fault['changes']): Fault => ({ name, file, changes })
 
 const faults: Fault[] = [
   fault('seconds for a timestamp', `${ads}/map.ts`, ['return new Date(event.occurred_at_ms).toISOString()',
@@ -133,37 +128,7 @@ const faults: Fault[] = [
   fault('the events at the wrong level', `${ads}/destination.ts`, ['events: payloads,', 'events: [payloads],'])
 ]
 
-const folder = pathToFileURL(join(import.meta.dirname, '..', 'dispatch')).href
-
-/** Loads the destination anew under `?fault=N`, with that fault in its source; -1 has none. */
-registerHooks({
-  resolve (specifier, context, next) {
-    const resolved = next(specifier, context)
-    const number = new URL(context.parentURL ?? 'file:///').searchParams.get('fault')
-    // The tables of countries are read anew only where the fault is beside them.
-    const rooms = faults[Number(number)]?.file.startsWith('person/') === true ? [ads, 'person'] : [ads]
-    const isOurs = [...rooms.map(room => `${room}/`), 'money.ts'].some(room =>
-      resolved.url.startsWith(`${folder}/${room}`))
-    return number !== null && isOurs ? { ...resolved, url: `${resolved.url}?fault=${number}` } : resolved
-  },
-  load (url, context, next) {
-    const loaded = next(url, context)
-    const { pathname, searchParams } = new URL(url)
-    const seeded = faults[Number(searchParams.get('fault') ?? -1)]
-    if (seeded === undefined || !pathname.endsWith(`/dispatch/${seeded.file}`)) return loaded
-    let source = String(loaded.source)
-    for (const [find, replace] of seeded.changes) {
-      if (source.split(find).length !== 2) throw new Error(`"${find}" must stand once in ${seeded.file}`)
-      source = source.replace(find, () => replace)
-    }
-    return { ...loaded, source }
-  }
-})
-
-async function loadWith (number: number): Promise<Destination> {
-  const module: unknown = await import(`../dispatch/destinations/google_ads/destination.ts?fault=${number}`)
-  return (module as { default: Destination }).default
-}
+const loadWith = seedFaults('google_ads', faults)
 
 interface Request { url: string, headers: Record<string, string>, body: { events: unknown[] } }
 
