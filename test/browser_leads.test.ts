@@ -95,6 +95,10 @@ test('a copied form reaches the gateway without secrets, and the page\'s own sub
     <input type="password" name="secret" value="hunter2"><input name="pan" autocomplete="billing cc-number"
     value="4111">
     <input name="cardNumber" value="4111"><input name="cvv" value="123"><input type="file" name="cv_file">
+    <input name="credit_card" value="4111"><input name="user_pwd" value="hunter2">
+    <input type="password" name="pin" data-postern-field="pin_code" value="1234">
+    <input name="city" data-postern-field="city" value="Berlin"><input name="field_3" data-postern-field="region"
+    value="BE">
     <input name="action" value="wp_form">`))
   await page.click('#send')
   await page.waitForURL('**/thanks')
@@ -102,9 +106,10 @@ test('a copied form reaches the gateway without secrets, and the page\'s own sub
   const [own = {}] = received('/thanks')
   const [copy = {}] = received('/v1/leads')
   t.match(own, { secret: 'hunter2', pan: '4111', phone: '+49 30 1' })
-  t.match(copy, { email: 'a@example.com', phone: '+49 30 1', action: 'wp_form' })
+  t.match(copy, { email: 'a@example.com', phone: '+49 30 1', action: 'wp_form', city: 'Berlin', region: 'BE' })
   t.equal(copy.postern_event_id, own.postern_event_id)
-  for (const name of ['secret', 'pan', 'cardNumber', 'cvv', 'cv_file']) t.notOk(name in copy, name)
+  const secrets = ['secret', 'pan', 'cardNumber', 'cvv', 'cv_file', 'credit_card', 'user_pwd', 'pin', 'pin_code']
+  for (const name of [...secrets, 'field_3']) t.notOk(name in copy, name)
   t.match(site.posts.find(post => post.path === '/v1/leads')?.type, /^application\/x-www-form-urlencoded/)
   t.same(site.events(), [], 'the lead is no event of its own, and no consent was given')
 })

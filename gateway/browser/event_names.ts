@@ -9,7 +9,6 @@ const known = 'purchase=completepayment=ordercompleted refund generate_lead=lead
 
 /** GA4's name of a conversion; any other name trimmed. */
 export function canonicalName (given: string): string {
-  const plain = (name: string) => name.toLowerCase().replace(/[\s_-]/g, '')
-  return known.split(' ').map(entry => entry.split('='))
-    .find(names => names.some(name => plain(name) === plain(given)))?.[0] ?? given.trim()
+  const plain = (names: string) => `=${names.toLowerCase().replace(/[\s_-]/g, '')}=`
+  return known.split(' ').find(names => plain(names).includes(plain(given)))?.split('=')[0] ?? given.trim()
 }

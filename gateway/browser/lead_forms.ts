@@ -6,7 +6,7 @@ import { insist } from './transport.ts'
 
 const idName = 'postern_event_id'
 /** Of an input's type, autocomplete and name: what is never copied. */
-const secret = /^file|passw|\bcc-|card.?n|cv[cv]/i
+const secret = /^file|passw|pwd|card|cc-|cv[cv]/i
 
 /** An input that we filled, we may fill again. */
 type Input = HTMLInputElement & { isOurs?: 1 }
@@ -14,14 +14,19 @@ type Input = HTMLInputElement & { isOurs?: 1 }
 const findInput = (form: Element, name: string) => form.querySelector<Input>(`[name="${name}"]`)
 
 /** The answers as form parameters under their mapped names, without passwords, card data and files. */
-function encodeAnswers (form: HTMLFormElement): URLSearchParams {
+function encodeAnswers (form: HTMLFormElement): () => URLSearchParams {
   const body = new URLSearchParams(new FormData(form) as unknown as Record<string, string>)
   for (const { type, autocomplete, name, dataset: { posternField } } of form as Iterable<HTMLInputElement>) {
     const value = body.get(name)
-    if (posternField && value) body.append(posternField, value)
-    if (posternField || secret.test(`${[type, autocomplete, name]}`)) body.delete(name)
+    if (secret.test(`${[type, autocomplete, name]}`)) {
+      body.delete(name)
+    } else if (posternField && value) {
+      // In this order: an input may be mapped to its own name.
+      body.delete(name)
+      body.append(posternField, value)
+    }
   }
-  return body
+  return () => body
 }
 
 /** Puts a value into the form's hidden input of this name, made if need be. What the page itself filled stays. */

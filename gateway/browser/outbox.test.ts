@@ -1,5 +1,7 @@
 // Tests of the outbox: order, batches, waiting for a grant, and what happens when the gateway cannot be reached.
 import { test } from 'tap'
+import { consentMarks } from '../../schema/consent_cookie.ts'
+import type { Consent } from '../../schema/consent.ts'
 import { openOutbox, type Outbox, type PageEvent } from './outbox.ts'
 import { choose, openVisitor } from './visitor.ts'
 
@@ -8,6 +10,8 @@ interface Bench {
   /** The names of the events in each post so far. */
   posted: string[][]
   bodies: string[]
+  /** The marks of each choice that was told. */
+  told: string[]
   /** Answers the oldest open post with a status, or as unreachable. */
   answer: (status: number | 'unreachable') => Promise<void>
   /** Timers in the order they were set: [delay, run]. */
@@ -21,18 +25,25 @@ interface Bench {
 const turn = () => new Promise<void>(resolve => { setImmediate(resolve) })
 
 /** A page made of nothing but what the outbox asks for. */
-function openBench (t: { teardown: (end: () => void) => void }, isGranted: boolean): Bench {
+function openBench (t: { teardown: (end: () => Promise<void>) => void }, isGranted: boolean): Bench {
   const own = globalThis as Record<string, unknown>
   const { fetch: realFetch, setTimeout: realTimeout, document, localStorage } = own
   const before = { fetch: realFetch, setTimeout: realTimeout, document, localStorage }
   const open: Array<{ resolve: (answer: { status: number }) => void, reject: (error: Error) => void }> = []
-  const bench = { posted: [] as string[][], bodies: [] as string[], timers: [] as Bench['timers'], storage: {} }
+  const bench = {
+    posted: [] as string[][],
+    bodies: [] as string[],
+    told: [] as string[],
+    timers: [] as Bench['timers'],
+    storage: {}
+  }
   const fetch = async (address: string, { body }: { body: string }) => {
     if (address.endsWith('v1/e')) {
       bench.bodies.push(body)
       bench.posted.push((JSON.parse(body) as { events: PageEvent[] }).events.map(event => String(event.event_name)))
     } else {
       bench.posted.push([address])
+      bench.told.push(consentMarks((JSON.parse(body) as { consent: Partial<Consent> }).consent))
     }
     return await new Promise((resolve, reject) => { open.push({ resolve, reject }) })
   }
@@ -40,12 +51,21 @@ function openBench (t: { teardown: (end: () => void) => void }, isGranted: boole
     fetch,
     document: { cookie: '', hidden: false },
     localStorage: bench.storage,
-    setTimeout: (run: () => void, delayMs = 0) => { bench.timers.push([delayMs, run]) }
+    setTimeout: (run: (...given: unknown[]) => void, delayMs = 0, ...given: unknown[]) => {
+      bench.timers.push([delayMs, () => { run(...given) }])
+    }
   }
   for (const [name, value] of Object.entries(places)) {
     Object.defineProperty(own, name, { value, configurable: true, writable: true })
   }
-  t.teardown(() => { for (const [name, value] of Object.entries(before)) own[name] = value })
+  t.teardown(async () => {
+    // The script's state is its module's, and this is the one page of all tests: no request stays open behind one.
+    while (open.length > 0) {
+      open.shift()?.resolve({ status: 200 })
+      await turn()
+    }
+    for (const [name, value] of Object.entries(before)) own[name] = value
+  })
   openVisitor([isGranted ? '1' : '0', 1, ';Path=/', '_pstn_c', 60, 'fb.1.'])
   const outbox = openOutbox('https://t.example.com/', 'seed', event => ({ ...event, completed: true }))
   return {
@@ -177,6 +197,43 @@ test('a revoke waits for the request in flight, so that the gateway\'s last word
   await bench.answer(202)
   runTimers(bench)
   t.same(bench.posted, [['a'], ['https://t.example.com/v1/consent']])
+})
+
+test('a choice that could not be told is not told again once there is another', async t => {
+  const bench = openBench(t, false)
+  bench.choose('granted')
+  bench.outbox.flush()
+  t.same(bench.told, ['11-1'])
+  bench.choose('denied')
+  bench.outbox.flush()
+  t.same(bench.told, ['11-1'], 'one at a time: the answers to two could set their cookies in any order')
+  await bench.answer(503)
+  t.same(runTimers(bench), [3000])
+  t.same(bench.told, ['11-1', '00-0'])
+  await bench.answer('unreachable')
+  runTimers(bench)
+  t.same(runTimers(bench), [6000])
+  bench.choose('granted')
+  bench.outbox.flush()
+  await bench.answer(200)
+  runTimers(bench)
+  await bench.answer(200)
+  t.same(bench.told, ['11-1', '00-0', '00-0', '11-1'], 'what was chosen while it was told follows at once')
+  t.match((globalThis as unknown as { document: { cookie: string } }).document.cookie, /^_pstn_c=1\.11-1\./)
+  t.same(bench.timers, [])
+})
+
+test('a page that is going tells its choice without waiting for an earlier one', async t => {
+  const bench = openBench(t, false)
+  bench.choose('granted')
+  bench.outbox.flush()
+  bench.choose('denied')
+  bench.outbox.flush(true)
+  t.same(bench.told, ['11-1', '00-0'])
+  await bench.answer(503)
+  await bench.answer(200)
+  for (let round = 0; round < 3; round++) runTimers(bench)
+  t.notOk(bench.told.slice(2).includes('11-1'), 'and the earlier one is not told again')
 })
 
 test('bodies stay small, and what the quota of a leaving page does not take is kept', async t => {

@@ -56,7 +56,7 @@ export function openOutbox (base: string, seed: string, complete: (event: PageEv
       list.splice(0, count || 1)
       inFlight += body.length
     }
-    if (!inFlight || leaving) tellChoice(base, seed)
+    if (!inFlight || leaving) tellChoice(base, seed, leaving, flush)
   })
 
   return {

@@ -25,8 +25,7 @@ export interface Page {
 
 /** What a lead post should carry, by the name of its form field; '' for what was allowed before and is not now. */
 function hiddenValues (clickIds: Record<string, string>): Record<string, string> {
-  const elapsedMs = performance.now() | 0
-  const values: Record<string, string> = { postern_page: location.href, postern_elapsed: '' + elapsedMs }
+  const values: Record<string, string> = { postern_page: location.href, postern_elapsed: `${performance.now() | 0}` }
   const consent: Record<string, string> = toConsent(marks)
   for (const key in consent) values['postern_consent_' + key] = consent[key] as string
   for (const param in clickIds) values['postern_click_' + param] = mayAds() ? clickIds[param] as string : ''

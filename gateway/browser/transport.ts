@@ -27,10 +27,10 @@ export const post: Post = (address, body, settle) => {
   )
 }
 
-/** Posts until the gateway has answered for good, with growing pauses; then calls `onDone`. */
+/** Posts until the gateway has answered for good, with growing pauses, what `body` then gives; then calls `onDone`. */
 export function insist (
-  address: string, body: string | URLSearchParams, onDone?: () => unknown, retryAfterMs = 3000
+  address: string, body: () => string | URLSearchParams, onDone?: () => unknown, retryAfterMs = 3000
 ): void {
-  post(address, body, done =>
+  post(address, body(), done =>
     done ? onDone?.() : setTimeout(insist, retryAfterMs, address, body, onDone, retryAfterMs * 2))
 }

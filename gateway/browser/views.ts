@@ -16,16 +16,16 @@ export function watchViews (view: () => void): void {
       view()
     }
   })
-  const move = () => { timer ||= setTimeout(look, settleMs) }
-  const { pushState } = history
+  const move = () => (timer ||= setTimeout(look, settleMs))
+  const push = history.pushState
   addEventListener('popstate', move)
-  const { navigation } = window as { navigation?: EventTarget }
+  const navigation = (window as { navigation?: EventTarget }).navigation
   if (navigation) {
     navigation.addEventListener('currententrychange', move)
   } else {
     history.pushState = function (...given) {
       move()
-      pushState.apply(this, given)
+      push.apply(this, given)
     }
   }
 }

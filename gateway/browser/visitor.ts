@@ -12,9 +12,13 @@ export let marks: Marks
 export let gpc: boolean
 export let gpcRule: number
 export let metaPrefix: string
-let [unsaid, , cookieAttributes, cookieName, cookieSeconds] = [] as unknown as EmbeddedSite
+let unsaid: EmbeddedSite[0]
+let cookieAttributes: string
+let cookieName: string
+let cookieSeconds: number
 /** The gateway does not know of the choice yet: it holds a cookie that no script sees, and what came before. */
 let isUntold: unknown
+let isTelling: unknown
 
 export const may = (at: number): boolean => isGranted(at, marks, unsaid, gpc, gpcRule)
 
@@ -25,7 +29,7 @@ export const mayAds = (): boolean => may(0)
 export const maySend = (): boolean => may(0) || may(1) || may(3)
 
 /** Whether both kinds of storage were answered, and nothing is allowed: nothing waits any longer. */
-export const isRefused = (): boolean => !maySend() && /^[01]..[01]/.test(marks)
+export const isRefused = (): boolean => !maySend() && /^\d..\d/.test(marks)
 
 /** Whether the choice stays in the cookie: what allows something, and a refusal where silence would be a yes. */
 const isKept = () => maySend() || unsaid === '1'
@@ -50,7 +54,7 @@ export const keepEvents = guarded((events: PageEvent[]): PageEvent[] => {
   const kept = localStorage[cookieName] as string | undefined
   if (events[0] && maySend()) localStorage[cookieName] = JSON.stringify(events)
   else delete localStorage[cookieName]
-  return kept ? JSON.parse(kept) as PageEvent[] : []
+  return JSON.parse(kept || '[]') as PageEvent[]
 })
 
 /**
@@ -72,10 +76,18 @@ export function choose (given: unknown, onChange: () => void): void {
   onChange()
 }
 
-/** Tells the gateway of a new choice: it renews or deletes cookies that scripts do not see, and stops what waits. */
-export function tellChoice (base: string, seed: string): void {
-  if (!isUntold) return
+/**
+ * Tells the gateway of a new choice: it renews or deletes cookies that scripts do not see, and stops what waits. One at
+ * a time unless the page is `leaving`, and each try tells what holds by then: else a late repeat of a grant would bring
+ * back what was revoked since.
+ */
+export function tellChoice (base: string, seed: string, leaving: unknown, onTold: () => void): void {
+  if (!isUntold || (isTelling && !leaving)) return
   isUntold = 0
-  insist(base + 'v1/consent', JSON.stringify({ consent: toConsent(marks), page_seed: seed }), () =>
-    isKept() || writeCookie(cookieName, '', 0))
+  isTelling = 1
+  insist(base + 'v1/consent', () => JSON.stringify({ consent: toConsent(marks), page_seed: seed }), () => {
+    isTelling = 0
+    if (!(isUntold || isKept())) writeCookie(cookieName, '', 0)
+    onTold()
+  })
 }
