@@ -115,6 +115,55 @@ test('Sec-GPC wins over whatever the page says', async t => {
   t.same(endedBy(answer), ['_fbc', '_fbp'])
 })
 
+test('Sec-GPC wins over a page\'s events and forms, whatever they say', async t => {
+  const world = await gatewayWorld(t)
+  const page = 'https://www.example.com/?gclid=Cj0K.CQ~x'
+  const headers = { 'sec-gpc': '1', cookie: '_pstn_c=1.1111.1764000000; _fbp=fb.1.1764000000000.123456789' }
+  const adsOnly = { ...granted, analytics_storage: 'denied' }
+  const answers = [
+    await world.post({ event_name: 'purchase', page_location: page, consent: adsOnly, gpc: false }, { headers }),
+    await world.post(new URLSearchParams({
+      email: 'anna@example.com',
+      postern_page: page,
+      postern_click_gclid: 'Cj0K.CQ~x',
+      postern_fbp: 'fb.1.1764000000000.123456789',
+      postern_gpc: 'false',
+      ...Object.fromEntries(Object.entries(adsOnly).map(([key, state]) => [`postern_consent_${key}`, state]))
+    }).toString(), { path: '/v1/leads', type: 'application/x-www-form-urlencoded', headers })
+  ]
+  for (const answer of answers) {
+    t.equal(answer.status, 202)
+    t.notOk(answer.headers['set-cookie'])
+  }
+  const parts = await world.parts()
+  t.equal(parts.length, 2)
+  for (const part of parts) {
+    t.match(part.data, { gpc: true })
+    t.notMatch(JSON.stringify(part), /Cj0K|fb\.1\./, 'no id of a network is stored')
+    t.notOk(part.data.visitor_id)
+  }
+})
+
+test('a forged visitor cookie revokes for nobody', async t => {
+  const world = await gatewayWorld(t)
+  const event = { event_name: 'page_view', consent: granted, page_seed: seed }
+  const real = setCookiesOf(await world.post(event)).get('_pstn')?.value ?? ''
+  const [version, id = '', grantedAt, mac = ''] = real.split('.')
+  const forged = [
+    [version, id, grantedAt, Buffer.alloc(32).toString('base64url')],
+    [version, id, Number(grantedAt) + 1, mac],
+    [version, `v${'A'.repeat(22)}`, grantedAt, mac],
+    [version, id, grantedAt]
+  ]
+  for (const parts of forged) {
+    const answer = await tell(world, { consent: denied }, withCookies({ _pstn: parts.join('.') }))
+    t.match(answer, { status: 200, json: { consent: denied } })
+    t.same(await revokes(world), [], parts.join('.'))
+  }
+  await tell(world, { consent: denied }, withCookies({ _pstn: real }))
+  t.same(await revokes(world), [indexOf(id)], 'the real one does')
+})
+
 test('only pages of the site choose, and only what can be read', async t => {
   const world = await gatewayWorld(t, { limits: { eventsPerMinute: 12 } })
   t.match(await tell(world, denied, { origin: 'https://evil.example' }),
