@@ -1,5 +1,6 @@
 // GA4: the Measurement Protocol, by google.md §3–§6. One value; everything it uses is pure.
 import { defineDestination } from '../../destination.ts'
+import { findUnmetNames } from '../../naming.ts'
 import { events } from './events.ts'
 import { judge } from './judge.ts'
 import { map } from './map.ts'
@@ -32,6 +33,7 @@ export default defineDestination({
   browserTag: ({ role }) => role === 'sole' ? 'apart' : 'reports_first',
   events,
   customEvents: true,
+  findConflicts: findUnmetNames,
   auth: { kind: 'query', name: 'api_secret', value: ({ api_secret: secret }) => secret },
   normalize,
   map,

@@ -1,6 +1,6 @@
 // Mistakes in the actions of a site's Google Ads destinations: what would count a conversion twice, or never.
 import type { Configured, Conflict } from '../../destination.ts'
-import { canonicalEventName } from '../../../schema/event_names.ts'
+import { whyNeverMet } from '../../naming.ts'
 import { notConversions } from './events.ts'
 import { accountId, actionOf, type GoogleAdsSettings } from './settings.ts'
 
@@ -25,10 +25,8 @@ export function findConflicts (configured: readonly One[]): Conflict[] {
 }
 
 function refused (event: string): string | undefined {
-  const canonical = canonicalEventName(event)
-  if (canonical !== event) return `no event is called ${event}: such events come in as ${canonical}`
   const why = Object.hasOwn(notConversions, event) ? notConversions[event] : undefined
-  return why === undefined ? undefined : `${event} cannot have an action: ${why}`
+  return why === undefined ? whyNeverMet(event) : `${event} cannot have an action: ${why}`
 }
 
 function between ({ settings }: One, other: One, event: string): string | null {

@@ -1,6 +1,7 @@
 // Meta: the Conversions API, by the reference's §1–§5. One value; everything it uses is pure.
 import { createHmac } from 'node:crypto'
 import { defineDestination } from '../../destination.ts'
+import { findUnmetNames } from '../../naming.ts'
 import { events } from './events.ts'
 import { judge } from './judge.ts'
 import { map } from './map.ts'
@@ -35,6 +36,7 @@ export default defineDestination({
   dedupes: { windowHours: 48 },
   events,
   customEvents: true,
+  findConflicts: findUnmetNames,
   auth: { kind: 'header', name: 'authorization', value: ({ access_token: token }) => `Bearer ${token}` },
   normalize,
   map,

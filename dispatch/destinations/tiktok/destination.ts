@@ -1,5 +1,6 @@
 // TikTok: the Events API 2.0, by other-networks.md §1. One value; everything it uses is pure.
 import { defineDestination } from '../../destination.ts'
+import { findUnmetNames } from '../../naming.ts'
 import { events } from './events.ts'
 import { judge } from './judge.ts'
 import { map } from './map.ts'
@@ -26,6 +27,7 @@ export default defineDestination({
   dedupes: { windowHours: 48 },
   events,
   customEvents: true,
+  findConflicts: findUnmetNames,
   auth: { kind: 'header', name: 'access-token', value: ({ access_token: token }) => token },
   normalize,
   map,
