@@ -158,12 +158,19 @@ async function closeGuard ({ pool, client }: Guard): Promise<void> {
   await pool.end()
 }
 
-/** How many other processes use the server. The lock stays taken until this connection is gone. */
-async function countOthers (client: PoolClient): Promise<number> {
+/**
+ * Whether no other process uses the server. The lock stays taken until this connection is gone. Who was killed a moment
+ * ago still seems to be there: the others are looked at a few times before they are believed.
+ */
+async function isLast (client: PoolClient): Promise<boolean> {
   await client.query(takeLock, [guardName])
-  const { rows } = await client.query<{ count: number }>(`
-    SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()`, [guardName])
-  return rows[0]?.count ?? 0
+  for (let look = 0; look < 6; look++) {
+    if (look > 0) await pause()
+    const { rowCount } = await client.query(`SELECT FROM pg_stat_activity
+      WHERE application_name = $1 AND pid <> pg_backend_pid()`, [guardName])
+    if (rowCount === 0) return true
+  }
+  return false
 }
 
 /**
@@ -172,7 +179,7 @@ async function countOthers (client: PoolClient): Promise<number> {
  */
 async function leave (cluster: Cluster, guard: Guard): Promise<void> {
   try {
-    if (await countOthers(guard.client) === 0) await stopServer(cluster)
+    if (await isLast(guard.client)) await stopServer(cluster)
   } catch (error) {
     if (!isOutage(error)) throw error
     await leaveAnew(cluster)
@@ -187,7 +194,7 @@ async function leaveAnew (cluster: Cluster): Promise<void> {
   const guard = running === undefined ? undefined : await openGuard(running.socket)
   if (guard === undefined) return
   try {
-    if (await countOthers(guard.client) === 0) await stopServer(cluster)
+    if (await isLast(guard.client)) await stopServer(cluster)
   } finally {
     await closeGuard(guard)
   }
