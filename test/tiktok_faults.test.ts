@@ -64,7 +64,8 @@ const faults: Fault[] = [
   fault('a place without its accents', `${tiktok}/normalize.ts`,
     ['text.toLowerCase().replace(/\\s+/g, \' \')', 'text.toLowerCase().replace(/[^a-z0-9]/g, \'\')']),
   fault('a hashed place', `${tiktok}/user.ts`,
-    ['return normalized ?? undefined', 'return normalize(\'first_name\', value).sha256 ?? undefined']),
+    ['readClear(given(key), value => normalize(field, value, reader.country), reader.warnings)',
+      'normalize(\'first_name\', given(key).value ?? \'\').sha256 ?? undefined']),
   fault('a country by its name', `${tiktok}/normalize.ts`, [': { text: code }', ': { text: text.toLowerCase() }']),
   fault('a long postal code', 'person/postal_code.ts', ['code.slice(0, 5)', 'code']),
 
@@ -78,7 +79,7 @@ const faults: Fault[] = [
   fault('an external id as typed', `${tiktok}/user.ts`,
     ['external_id: external, ...browserOf', 'external_id: event.user_id, ...browserOf']),
   fault('the visitor for the external id', `${tiktok}/user.ts`,
-    ['[{ value: event.user_id, path: \'user_id\' }]', '[{ value: event.event_id, path: \'user_id\' }]']),
+    ['[{ value: event.user_id, path: \'user_id\',', '[{ value: event.event_id, path: \'user_id\',']),
   fault('a lower-case click id', `${tiktok}/user.ts`,
     ['opaque(clickIds.ttclid?.value,', 'opaque(clickIds.ttclid?.value.toLowerCase(),']),
   fault('the older click of the cookie', `${tiktok}/user.ts`,

@@ -1,15 +1,12 @@
 // `userData`: everything Google may match a person by, hashed where it wants hashes; what is unusable is left out.
 import type { MapWarning, OutgoingEvent, PersonField } from '../../destination.ts'
 import { readCountry } from '../../person/country.ts'
-import { readGivenHash } from '../../person/hashing.ts'
+import { emailsOf, hashEach, inAddress, phonesOf, readClear, type Given } from '../../person/given.ts'
 import { normalize } from './normalize.ts'
 import type { UserIdentifier } from './payload.ts'
 
 /** Of one event; more refuse it (google.md §2.2). */
 const mostIdentifiers = 10
-
-/** A value and where it stood in the event; `isHash` when the sender says that it is hashed already. */
-interface Given { value: string, path: string, isHash: boolean }
 
 /** Undefined where nothing of the person is usable. A value that cannot be normalised is left out with a warning. */
 export function userDataOf (
@@ -19,10 +16,8 @@ export function userDataOf (
   const country = person.address?.country ?? event.defaults.country
   const known = country === undefined ? undefined : readCountry(country) ?? undefined
   const phoneCountry = known ?? event.defaults.country ?? event.country
-  const emails = hashAll('email', [...listed(person.email, 'email'),
-    ...listed(person.sha256_email_address, 'sha256_email_address')], undefined, warnings)
-  const phones = hashAll('phone', [...listed(person.phone_number, 'phone_number'),
-    ...listed(person.sha256_phone_number, 'sha256_phone_number')], phoneCountry, warnings)
+  const emails = hashAll('email', emailsOf(person), undefined, warnings)
+  const phones = hashAll('phone', phonesOf(person), phoneCountry, warnings)
   const address = addressOf(event, known, warnings)
 
   const contacts: UserIdentifier[] = [
@@ -34,24 +29,11 @@ export function userDataOf (
   return userIdentifiers.length === 0 ? undefined : { userIdentifiers }
 }
 
-const listed = (values: string[] | undefined, key: string): Given[] => (values ?? []).map((value, index) =>
-  ({ value, path: `user_data.${key}.${index}`, isHash: key.startsWith('sha256_') }))
-
 /** The hashes of all usable values, without repetitions. */
 function hashAll (
   field: PersonField, given: readonly Given[], country: string | undefined, warnings: MapWarning[]
 ): string[] {
-  return [...new Set(given.flatMap(one => hashOf(field, one, country, warnings) ?? []))]
-}
-
-function hashOf (
-  field: PersonField, { value, path, isHash }: Given, country: string | undefined, warnings: MapWarning[]
-): string | undefined {
-  const { sha256, why } = isHash
-    ? { sha256: readGivenHash(value), why: 'not_a_hash' }
-    : normalize(field, value, country)
-  if (sha256 === null) warnings.push({ path, code: why ?? 'unusable' })
-  return sha256 ?? undefined
+  return [...new Set(hashEach(given, value => normalize(field, value, country), warnings).map(({ sha256 }) => sha256))]
 }
 
 /**
@@ -61,18 +43,13 @@ function hashOf (
 function addressOf (
   event: OutgoingEvent, country: string | undefined, warnings: MapWarning[]
 ): UserIdentifier['address'] {
-  const address = event.user_data?.address ?? {}
-  const name = (field: 'first_name' | 'last_name') => {
-    const given = (key: 'first_name' | 'last_name' | 'sha256_first_name' | 'sha256_last_name'): Given[] => {
-      const { [key]: value } = address
-      return value === undefined
-        ? []
-        : [{ value, path: `user_data.address.${key}`, isHash: key !== field }]
-    }
-    return hashAll(field, [...given(field), ...given(`sha256_${field}`)], undefined, warnings)[0]
-  }
+  const person = event.user_data ?? {}
+  const { address = {} } = person
+  const name = (field: 'first_name' | 'last_name') =>
+    hashAll(field, [inAddress(person, field), inAddress(person, `sha256_${field}`)], undefined, warnings)[0]
   const [givenName, familyName] = [name('first_name'), name('last_name')]
-  const postalCode = clear('postal_code', address.postal_code, country, warnings)
+  const postalCode = readClear(inAddress(person, 'postal_code'), value =>
+    normalize('postal_code', value, country), warnings)
   const regionCode = country?.toUpperCase()
   if (address.country !== undefined && readCountry(address.country) === null) {
     warnings.push({ path: 'user_data.address.country', code: 'unknown_country' })
@@ -83,13 +60,4 @@ function addressOf (
   }
   if (event.user_data?.address !== undefined) warnings.push({ path: 'user_data.address', code: 'incomplete' })
   return undefined
-}
-
-function clear (
-  field: 'postal_code', value: string | undefined, country: string | undefined, warnings: MapWarning[]
-): string | undefined {
-  if (value === undefined) return undefined
-  const { normalized, why } = normalize(field, value, country)
-  if (normalized === null) warnings.push({ path: `user_data.address.${field}`, code: why ?? 'unusable' })
-  return normalized ?? undefined
 }

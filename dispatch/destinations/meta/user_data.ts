@@ -1,15 +1,12 @@
 // `user_data`: everything Meta may match a person by, hashed where Meta wants hashes; what is unusable is left out.
 import type { MapWarning, OutgoingEvent, PersonField } from '../../destination.ts'
 import { readCountry } from '../../person/country.ts'
-import { readGivenHash } from '../../person/hashing.ts'
+import { emailsOf, hashEach, inAddress, phonesOf, type Given } from '../../person/given.ts'
 import { readPublicIp } from '../../person/public_ip.ts'
 import { fbcOf, fbpOf } from './browser_ids.ts'
 import { normalize } from './normalize.ts'
 import type { MetaUserData } from './payload.ts'
 import type { MetaSettings } from './settings.ts'
-
-/** A value and where it stood in the event; `isHash` when the sender says that it is hashed already. */
-interface Given { value: string | undefined, path: string, isHash?: boolean }
 
 /**
  * What is known of the person. A value that cannot be normalised is left out with a warning: the event goes without.
@@ -19,28 +16,23 @@ interface Given { value: string | undefined, path: string, isHash?: boolean }
  */
 export function userDataOf (event: OutgoingEvent, settings: MetaSettings, warnings: MapWarning[]): MetaUserData {
   const { user_data: person = {}, client = {} } = event
-  const address = person.address ?? {}
-  const country = address.country ?? undefined
+  const country = person.address?.country
   const known = country === undefined ? undefined : readCountry(country) ?? undefined
   const phoneCountry = known ?? event.defaults.country ?? event.country
   const hashes = (field: PersonField, given: Given[], of?: string) =>
     hashAll(field, given, of, settings, event.received_at_ms, warnings)
   return {
-    em: hashes('email', [...listed(person.email, 'email'), ...listed(person.sha256_email_address,
-      'sha256_email_address')]),
-    ph: hashes('phone', [...listed(person.phone_number, 'phone_number'), ...listed(person.sha256_phone_number,
-      'sha256_phone_number')], phoneCountry),
-    fn: hashes('first_name', [inAddress(address.first_name, 'first_name'),
-      inAddress(address.sha256_first_name, 'sha256_first_name')]),
-    ln: hashes('last_name', [inAddress(address.last_name, 'last_name'),
-      inAddress(address.sha256_last_name, 'sha256_last_name')]),
-    ge: hashes('gender', [{ value: person.gender, path: 'user_data.gender' }]),
-    db: hashes('birth_date', [{ value: person.birth_date, path: 'user_data.birth_date' }]),
-    ct: hashes('city', [inAddress(address.city, 'city')]),
-    st: hashes('region', [inAddress(address.region, 'region')], known),
-    zp: hashes('postal_code', [inAddress(address.postal_code, 'postal_code')], known),
-    country: hashes('country', [inAddress(country, 'country')]),
-    external_id: hashes('external_id', [{ value: event.user_id, path: 'user_id' }]),
+    em: hashes('email', emailsOf(person)),
+    ph: hashes('phone', phonesOf(person), phoneCountry),
+    fn: hashes('first_name', [inAddress(person, 'first_name'), inAddress(person, 'sha256_first_name')]),
+    ln: hashes('last_name', [inAddress(person, 'last_name'), inAddress(person, 'sha256_last_name')]),
+    ge: hashes('gender', [{ value: person.gender, path: 'user_data.gender', isHash: false }]),
+    db: hashes('birth_date', [{ value: person.birth_date, path: 'user_data.birth_date', isHash: false }]),
+    ct: hashes('city', [inAddress(person, 'city')]),
+    st: hashes('region', [inAddress(person, 'region')], known),
+    zp: hashes('postal_code', [inAddress(person, 'postal_code')], known),
+    country: hashes('country', [inAddress(person, 'country')]),
+    external_id: hashes('external_id', [{ value: event.user_id, path: 'user_id', isHash: false }]),
     client_ip_address: ipOf(client.ip, warnings),
     client_user_agent: userAgentOf(event, warnings),
     fbc: fbcOf(event, warnings),
@@ -49,30 +41,14 @@ export function userDataOf (event: OutgoingEvent, settings: MetaSettings, warnin
   }
 }
 
-const listed = (values: string[] | undefined, key: string): Given[] => (values ?? []).map((value, index) =>
-  ({ value, path: `user_data.${key}.${index}`, isHash: key.startsWith('sha256_') }))
-
-const inAddress = (value: string | undefined, key: string): Given =>
-  ({ value, path: `user_data.address.${key}`, isHash: key.startsWith('sha256_') })
-
 /** The hashes of all usable values, without repetitions; undefined when there is none (an empty list is refused). */
 function hashAll (
-  field: PersonField, given: Given[], country: string | undefined, settings: MetaSettings, nowMs: number,
+  field: PersonField, given: readonly Given[], country: string | undefined, settings: MetaSettings, nowMs: number,
   warnings: MapWarning[]
 ): string[] | undefined {
-  const found = new Set<string>()
-  for (const { value, path, isHash } of given) {
-    if (value === undefined) continue
-    const { sha256, also = [], why } = isHash === true
-      ? { sha256: readGivenHash(value), why: 'not_a_hash' }
-      : normalize(field, value, country, nowMs)
-    if (sha256 === null) {
-      warnings.push({ path, code: why ?? 'unusable' })
-      continue
-    }
-    const further = also.flatMap(spelling => spelling.sha256 ?? [])
-    for (const hash of field === 'city' ? spellingsOf(sha256, further, settings) : [sha256, ...further]) found.add(hash)
-  }
+  const each = hashEach(given, value => normalize(field, value, country, nowMs), warnings)
+  const found = new Set(each.flatMap(({ sha256, further }) =>
+    field === 'city' ? spellingsOf(sha256, further, settings) : [sha256, ...further]))
   return found.size === 0 ? undefined : [...found]
 }
 

@@ -1,15 +1,14 @@
 // `user`: everything TikTok may match a person by, for each source the keys that it takes (other-networks.md §1.4).
 import type { MapWarning, OutgoingEvent, PersonField } from '../../destination.ts'
 import { readCountry } from '../../person/country.ts'
+import { emailsOf, hashEach, inAddress, phonesOf, readClear, type Given } from '../../person/given.ts'
 import { readGivenHash } from '../../person/hashing.ts'
 import { readPublicIp } from '../../person/public_ip.ts'
 import { normalize } from './normalize.ts'
 import type { TikTokUser } from './payload.ts'
 import type { TikTokSettings } from './settings.ts'
 import { isOffPage, type EventSource } from './source.ts'
-
-/** A value and where it stood in the event; `isHash` when the sender says that it is hashed already. */
-interface Given { value: string | undefined, path: string, isHash?: boolean }
+import type { Address as Place } from '../../../schema/event.ts'
 
 /** What reading a value needs to know besides. */
 interface Reader { country?: string, spelling: TikTokSettings['external_id_spelling'], warnings: MapWarning[] }
@@ -32,13 +31,11 @@ export function userOf (
   const reader: Reader = { country: known, spelling: settings.external_id_spelling, warnings }
   const ofPhone: Reader = { ...reader, country: known ?? event.defaults.country ?? event.country }
   const contact: TikTokUser = {
-    email: hashAll('email', [...listed(person.email, 'email'),
-      ...listed(person.sha256_email_address, 'sha256_email_address')], reader),
-    phone: hashAll('phone', [...listed(person.phone_number, 'phone_number'),
-      ...listed(person.sha256_phone_number, 'sha256_phone_number')], ofPhone)
+    email: hashAll('email', emailsOf(person), reader),
+    phone: hashAll('phone', phonesOf(person), ofPhone)
   }
   if (source === 'offline') return contact
-  const external = hashAll('external_id', [{ value: event.user_id, path: 'user_id' }], reader)
+  const external = hashAll('external_id', [{ value: event.user_id, path: 'user_id', isHash: false }], reader)
   if (source === 'crm') return { ...contact, external_id: external }
   return { ...contact, external_id: external, ...browserOf(event, warnings), ...addressOf(event, reader) }
 }
@@ -71,38 +68,25 @@ function browserOf (event: OutgoingEvent, warnings: MapWarning[]): Browser {
 type Address = Pick<TikTokUser, 'first_name' | 'last_name' | 'zip_code' | 'city' | 'state' | 'country'>
 
 function addressOf (event: OutgoingEvent, reader: Reader): Address {
-  const address = event.user_data?.address ?? {}
-  const given = (key: keyof typeof address): Given =>
-    ({ value: address[key], path: `user_data.address.${key}`, isHash: key.startsWith('sha256_') })
+  const given = (key: keyof Place) => inAddress(event.user_data ?? {}, key)
+  const clear = (field: PersonField, key: keyof Place) =>
+    readClear(given(key), value => normalize(field, value, reader.country), reader.warnings)
   const one = (field: PersonField, ...values: Given[]) => hashAll(field, values, reader)?.[0]
   return {
     first_name: one('first_name', given('first_name'), given('sha256_first_name')),
     last_name: one('last_name', given('last_name'), given('sha256_last_name')),
     zip_code: one('postal_code', given('postal_code')),
-    city: clearText('city', given('city'), reader),
-    state: clearText('region', given('region'), reader),
-    country: clearText('country', given('country'), reader)
+    city: clear('city', 'city'),
+    state: clear('region', 'region'),
+    country: clear('country', 'country')
   }
 }
 
-const listed = (values: string[] | undefined, key: string): Given[] => (values ?? []).map((value, index) =>
-  ({ value, path: `user_data.${key}.${index}`, isHash: key.startsWith('sha256_') }))
-
 /** The hashes of all usable values, without repetitions; undefined when there is none. */
-function hashAll (field: PersonField, given: Given[], reader: Reader): string[] | undefined {
-  const found = new Set<string>()
-  for (const { value, path, isHash } of given) {
-    if (value === undefined) continue
-    const { sha256, also = [], why } = isHash === true
-      ? { sha256: readGivenHash(value), why: 'not_a_hash' }
-      : normalize(field, value, reader.country)
-    if (sha256 === null) {
-      reader.warnings.push({ path, code: why ?? 'unusable' })
-      continue
-    }
-    const further = also.flatMap(spelling => spelling.sha256 ?? [])
-    for (const hash of field === 'external_id' ? spellingsOf(sha256, further, reader) : [sha256]) found.add(hash)
-  }
+function hashAll (field: PersonField, given: readonly Given[], reader: Reader): string[] | undefined {
+  const each = hashEach(given, value => normalize(field, value, reader.country), reader.warnings)
+  const found = new Set(each.flatMap(({ sha256, further }) =>
+    field === 'external_id' ? spellingsOf(sha256, further, reader) : [sha256]))
   return found.size === 0 ? undefined : [...found]
 }
 
@@ -113,13 +97,6 @@ function spellingsOf (asGiven: string, lower: string[], { spelling }: Reader): s
     case 'lower': return lower.length > 0 ? lower : [asGiven]
     case 'both': return [asGiven, ...lower]
   }
-}
-
-function clearText (field: PersonField, { value, path }: Given, { country, warnings }: Reader): string | undefined {
-  if (value === undefined) return undefined
-  const { normalized, why } = normalize(field, value, country)
-  if (normalized === null) warnings.push({ path, code: why ?? 'unusable' })
-  return normalized ?? undefined
 }
 
 function opaque (value: string | undefined, path: string, warnings: MapWarning[]): string | undefined {
