@@ -3,7 +3,7 @@
 
 /** Every command: its file under commands/ and the one line that `postern` prints about it. */
 const commands: Record<string, string> = {
-  demo: 'a complete trial on this machine: demo site, gateway, worker, fake ad network',
+  demo: 'a complete trial on this machine: demo site, gateway, worker, fake ad networks',
   start: 'gateway and worker in one process',
   gateway: 'the HTTP side alone',
   worker: 'the sending side alone',
