@@ -89,9 +89,10 @@ async function untilSettled (pool: Pool, load: LoadResult, onWait: (open: string
   const endMs = performance.now() + 240_000
   while (performance.now() < endMs) {
     const open = await ask(async () => {
-      // Retries wait for minutes; what they would do then, they do now.
-      await pool.query(`UPDATE deliveries SET due_at = now()
-        WHERE state = 'waiting' AND due_at > now() + interval '5 s' AND hold_until <= now() + interval '15 min'`)
+      // Retries wait for minutes, promised to a job of then; what they would do then, they do now. An attempt that is
+      // under way is not touched: what it holds is due already.
+      await pool.query(`UPDATE deliveries SET due_at = now(), hold_until = now()
+        WHERE state = 'waiting' AND due_at > now() + interval '5 s'`)
       const { rows: [row] } = await pool.query<{ events: number, unrouted: number, waiting: number }>(`
         SELECT (SELECT count(DISTINCT event_id) FROM events) AS events,
           (SELECT count(*) FROM unrouted_batches) AS unrouted,
