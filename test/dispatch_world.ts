@@ -15,7 +15,7 @@ import { createBreaker } from '../dispatch/breaker.ts'
 import { targetsOf, timings, type Deps, type Timings } from '../dispatch/deps.ts'
 import { startDispatcher } from '../dispatch/dispatcher.ts'
 import { queueName, type SendJob } from '../dispatch/schedule.ts'
-import { createSender } from '../dispatch/send.ts'
+import { createSender, sendLimits } from '../dispatch/send.ts'
 import type { Target } from '../dispatch/target.ts'
 import { createTokens } from '../dispatch/token.ts'
 import { fictional, fictionalTarget, granted } from './fictional.ts'
@@ -163,10 +163,13 @@ export async function until<T> (
 
 export interface Line { level: string, message: string, values: object }
 
-/** What one worker process is given: the network at `origin`, a queue, timings short enough for tests. */
+/**
+ * What one worker process is given: the network at `origin`, a queue, and timings that make nobody wait; none of them
+ * is so short that a busy machine runs into it. Who needs a lease or a promise to end ends it by SQL, or gives its own.
+ */
 export async function openDeps (url: string, pool: Pool, targets: Target[], short: Partial<Timings> = {}) {
   const queue = await openQueue({ url, names: [queueName('fictional')], onError: () => undefined })
-  const sender = createSender({ connectMs: 500, headersMs: 1000, bodyMs: 1000, totalMs: 1500, responseBytes: 100_000 })
+  const sender = createSender({ ...sendLimits, responseBytes: 100_000 })
   const lines: Line[] = []
   const line = (level: string) => (values: object, message: string) => { lines.push({ level, message, values }) }
   const deps: Deps = {
@@ -181,7 +184,7 @@ export async function openDeps (url: string, pool: Pool, targets: Target[], shor
     random: () => 0.5,
     log: { info: line('info'), warn: line('warn'), error: line('error') },
     metrics: createMetrics('test'),
-    timings: { ...timings, leaseMs: 3000, promiseMs: 3000, sweepMs: 50, routeIdleMs: 20, routeBusyMs: 5, ...short }
+    timings: { ...timings, sweepMs: 50, routeIdleMs: 20, routeBusyMs: 5, ...short }
   }
   return { deps, queue, lines, sender }
 }
