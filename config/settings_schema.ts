@@ -1,6 +1,7 @@
 // The settings file: every key with what it means and its default. docs/settings.md is made from this.
 import { Type, type Static } from 'typebox'
 import { consentRules, gpcRules } from '../schema/consent.ts'
+import { consentPlatformNames } from '../schema/consent_platforms.ts'
 import { eventLevels } from '../schema/event_names.ts'
 import { scriptModuleNames } from '../schema/script_modules.ts'
 
@@ -69,8 +70,27 @@ export const Site = Type.Object({
   origins: Type.Array(Type.String({ pattern: origin }), {
     minItems: 1, description: 'The origins of the site\'s own pages: https://www.example.com.'
   }),
+  prefix: Type.String({
+    // A first segment with a dot or of a version's name would hide our own paths.
+    pattern: '^(?!/v1(/|$))(/[A-Za-z0-9_-]+)+$',
+    default: '/_p',
+    description: 'Under which path Postern also answers on the site\'s hosts, and with upstream only there.'
+  }),
+  upstream: Type.Optional(Type.String({
+    pattern: origin,
+    description: 'In front of the site: the origin of the owner\'s own web server, http://10.0.0.5:8080. Whatever is ' +
+      'asked of the site\'s hosts outside the prefix goes there.'
+  })),
+  insert_script: Type.Boolean({
+    default: false, description: 'With upstream: puts the script\'s tag into the site\'s pages.'
+  }),
   consent: Type.Enum([...consentRules], {
     default: 'opt_in', description: 'opt_in, opt_out or by_country; or a map, see Consent.'
+  }),
+  consent_cookies: Type.Array(Type.Enum([...consentPlatformNames]), {
+    default: [],
+    description: 'Consent platforms whose own cookies tell of the visitor\'s choice where ours does not: before any ' +
+      'script, and without one. See README, "Consent".'
   }),
   defaults: Defaults,
   thank_you: Type.Optional(Type.String({

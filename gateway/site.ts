@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { getDomain } from 'tldts'
 import type { ConsentRule } from '../schema/consent.ts'
+import type { ConsentPlatform } from '../schema/consent_platforms.ts'
 import { remember } from './bounded.ts'
 
 export interface CookieNames { visitor: string, consent: string }
@@ -12,7 +13,15 @@ export interface GatewaySite {
   hosts: readonly string[]
   /** Origins of the site's pages, as browsers write them. */
   origins: readonly string[]
+  /** Under which path our routes answer as well; where there is an upstream, only there. */
+  prefix: string
+  /** The origin of the owner's own web server, when the gateway stands in front of it. */
+  upstream?: string
+  /** Whether the script's tag is put into the upstream's pages. */
+  insertsScript: boolean
   rule: ConsentRule
+  /** The consent platforms whose own cookies are believed. */
+  consentCookies: readonly ConsentPlatform[]
   /** For how many days a grant holds. */
   consentDays: number
   cookies: CookieNames
