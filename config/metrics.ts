@@ -35,6 +35,8 @@ export function createMetrics (version: string) {
     ingestAckSeconds: histogram('ingest_ack_seconds', 'Time until an arrival was durable.', ['path']),
     ingestSpooled: counter('ingest_spooled_total', 'Arrivals acknowledged from the spool; counted as stored or ' +
       'duplicate once Postgres has them.', ['site']),
+    landings: counter('landings_total', 'Documents asked for by visitors who came in from elsewhere.',
+      ['site', 'outcome']),
     spoolBytes: gauge('spool_bytes', 'What waits in the spool.'),
     spoolRecords: gauge('spool_records', 'Arrivals that wait in the spool.'),
     spoolOldestSeconds: gauge('spool_oldest_age_seconds', 'How long the oldest of them has been waiting.'),

@@ -26,6 +26,8 @@ export interface Row {
   touch: { digest: Buffer, at: Date, sealed: Buffer } | null
   lead: { id: string, sealed: Buffer, flag: string | null, otherEventId: string, otherDigest: Buffer } | null
   subjects: Buffer[]
+  /** Nothing but the touch is stored. */
+  isLanding: boolean
   bytes: number
 }
 
@@ -70,6 +72,7 @@ export function toRow (arrival: Arrival, keys: Keys, country?: string): Row {
           otherEventId: lead.otherEventId,
           otherDigest: eventKey(part.event_name, lead.otherEventId)
         },
+    isLanding: arrival.isLanding === true,
     subjects: subjectsOf(part.data.user_data, country).map(({ kind, value }) => keys.blindIndex(part.site, kind,
       value)),
     bytes: sealed.length + 300
@@ -79,12 +82,43 @@ export function toRow (arrival: Arrival, keys: Keys, country?: string): Row {
 /** Of an arrival whose event was known. */
 interface Appended { ord: number, status: Receipt['status'], kept_event_id: string, is_new_event: boolean }
 
-/** Stores rows in one transaction of one statement; receipts in the same order. Rejects as `pg` does. */
+/** In the order of append_parts(), so that two lanes never wait for each other in a circle. */
+const touchesStatement = {
+  name: 'append_touches',
+  text: `INSERT INTO touches (site, visitor, digest, seen_at, sealed)
+    SELECT DISTINCT ON (site, visitor, digest) site, visitor, digest, to_timestamp(ms::float8 / 1000), sealed
+    FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[]) AS u (site, visitor, digest, ms, sealed)
+    ORDER BY site, visitor, digest, ms
+    ON CONFLICT DO NOTHING`
+}
+
+/** Stores landings, which have no event. A repetition changes nothing. */
+async function appendLandings (pool: Pool, rows: readonly Row[]): Promise<void> {
+  const touches = rows.flatMap(({ site, visitor, touch }) =>
+    touch === null || visitor === null ? [] : [{ site, visitor, ...touch }])
+  if (touches.length === 0) return
+  await pool.query({
+    ...touchesStatement,
+    values: [touches.map(({ site }) => site), touches.map(({ visitor }) => visitor),
+      touches.map(({ digest }) => digest), touches.map(({ at }) => at.getTime()), touches.map(({ sealed }) => sealed)]
+  })
+}
+
+/**
+ * Stores rows; receipts in the same order. All events in one transaction of one statement; landings before them, in one
+ * of their own. Rejects as `pg` does: then some landings may be stored, which their repetition does not change.
+ */
 export async function appendRows (pool: Pool, rows: readonly Row[]): Promise<Receipt[]> {
-  const { rows: appended } = await pool.query<Appended>({ ...appendStatement, values: toColumns(rows) })
+  const events = rows.filter(row => !row.isLanding)
+  if (events.length < rows.length) await appendLandings(pool, rows.filter(row => row.isLanding))
+  const { rows: appended } = events.length === 0
+    ? { rows: [] }
+    : await pool.query<Appended>({ ...appendStatement, values: toColumns(events) })
   const byOrd = new Map(appended.map(one => [one.ord, one]))
-  return rows.map((row, index) => {
-    const one = byOrd.get(index + 1)
+  let ord = 0
+  return rows.map(row => {
+    if (row.isLanding) return { status: 'stored', eventId: row.eventId, isNewEvent: false }
+    const one = byOrd.get(++ord)
     return one === undefined
       ? { status: 'stored', eventId: row.eventId, isNewEvent: true }
       : { status: one.status, eventId: one.kept_event_id, isNewEvent: one.is_new_event }

@@ -12,6 +12,11 @@ export interface Arrival {
     otherEventId: string
   }
   touch?: Touch
+  /**
+   * Only the touch is stored: the document of a landing was asked for, and whether anybody sees it the script will tell.
+   * The part says whose it is and when it came.
+   */
+  isLanding?: true
 }
 
 /** What became durable. `eventId` is the event's id, which for a lead may be one of ours. */

@@ -1,6 +1,7 @@
 // What a request says around its body: the choice in the consent cookie, the networks' cookies, the page, the browser.
 import { effective, type Consent, type EffectiveConsent } from '../schema/consent.ts'
 import { parseConsentCookie, type ConsentChoice } from '../schema/consent_cookie.ts'
+import { consentPlatforms, type PlatformChoice } from '../schema/consent_platforms.ts'
 import type { EventData } from '../schema/event.ts'
 import { knownCookie } from '../schema/identity.ts'
 import { remember } from './bounded.ts'
@@ -45,12 +46,45 @@ function addCookies (ofBody: EventData['cookies'], jar: Incoming['jar']): EventD
 const parseChoice = remember(2000, parseConsentCookie)
 
 /** The choice in the consent cookie, while it holds. */
-export function storedChoice ({ jar, site }: Pick<Incoming, 'jar' | 'site'>, nowMs: number): ConsentChoice | undefined {
+function ownChoice ({ jar, site }: Pick<Incoming, 'jar' | 'site'>, nowMs: number): ConsentChoice | undefined {
   for (const value of jar.get(site.cookies.consent) ?? []) {
     const choice = value.length > 40 ? null : parseChoice(value)
     if (choice !== null && choice.chosenAtSeconds * 1000 + site.consentDays * dayMs > nowMs) return choice
   }
   return undefined
+}
+
+/** The choice in the cookies of the site's consent platforms, while it holds. */
+function platformChoice ({ jar, site }: Pick<Incoming, 'jar' | 'site'>, nowMs: number): PlatformChoice | undefined {
+  for (const name of site.consentCookies) {
+    const choice = consentPlatforms[name].read(cookie => jar.get(cookie)?.[0])
+    if (choice !== undefined && (choice.chosenAtSeconds ?? nowMs / 1000) * 1000 + site.consentDays * dayMs > nowMs) {
+      return choice
+    }
+  }
+  return undefined
+}
+
+/** What both say; where one denies, it is denied. */
+function strictest (one: Partial<Consent>, other: Partial<Consent>): Partial<Consent> {
+  const denied = Object.entries({ ...one, ...other }).map(([key]) => key as keyof Consent)
+    .filter(key => one[key] === 'denied' || other[key] === 'denied')
+  return { ...one, ...other, ...Object.fromEntries(denied.map(key => [key, 'denied'])) }
+}
+
+/**
+ * The choice that the request carries, while it holds: in our own cookie, or in a consent platform's. Of two the newer
+ * counts; where the platform's cookie does not say when it was made, a denial in either does.
+ */
+export function storedChoice (incoming: Pick<Incoming, 'jar' | 'site'>, nowMs: number): ConsentChoice | undefined {
+  const own = ownChoice(incoming, nowMs)
+  if (incoming.site.consentCookies.length === 0) return own
+  const platform = platformChoice(incoming, nowMs)
+  if (platform === undefined) return own
+  const { consent, chosenAtSeconds } = platform
+  if (own === undefined) return { consent, chosenAtSeconds: chosenAtSeconds ?? Math.floor(nowMs / 1000) }
+  if (chosenAtSeconds === undefined) return { ...own, consent: strictest(own.consent, consent) }
+  return chosenAtSeconds > own.chosenAtSeconds ? { consent, chosenAtSeconds } : own
 }
 
 /** The four keys after GPC and the site's rule. */

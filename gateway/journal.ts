@@ -7,7 +7,8 @@ import type { Answer } from './receive.ts'
 /** What this half counts. */
 export type GatewayMetrics = Pick<Metrics, 'httpRequests' | 'httpSeconds' | 'ingestReceived' | 'ingestStored' |
   'ingestDuplicate' | 'ingestRejected' | 'ingestFailed' | 'ingestAckSeconds' | 'ingestShed' | 'ingestSpooled' |
-  'spoolBytes' | 'spoolRecords' | 'spoolOldestSeconds' | 'spoolQuarantined' | 'spoolErrors' | 'pgCircuitOpen'>
+  'landings' | 'spoolBytes' | 'spoolRecords' | 'spoolOldestSeconds' | 'spoolQuarantined' | 'spoolErrors' |
+  'pgCircuitOpen'>
 
 /** What this half logs with: pino, or a list in tests. */
 export interface GatewayLog {

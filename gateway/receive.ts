@@ -2,6 +2,7 @@
 import type { Keys } from '../config/keys.ts'
 import { storable, type EffectiveConsent, type Storable } from '../schema/consent.ts'
 import type { EventData, Trust, Warning } from '../schema/event.ts'
+import type { Touch } from '../schema/lead.ts'
 import type { Arrival, IngestLog, Receipt } from './arrival.ts'
 import type { Body } from './body.ts'
 import type { PageSeed } from './clock.ts'
@@ -142,18 +143,23 @@ function toArrival (data: EventData, draft: Draft, may: Storable, incoming: Inco
       data
     }
   }
-  const isLanding = data.click_ids !== undefined || data.campaign !== undefined
-  if (may.adIds && isLanding && data.visitor_id !== undefined) {
-    arrival.touch = {
-      seen_at_ms: draft.occurredAtMs,
-      page_location: data.page_location,
-      page_referrer: data.page_referrer,
-      click_ids: data.click_ids,
-      cookies: data.cookies,
-      campaign: data.campaign
-    }
-  }
+  const touch = touchOf(data, may, draft.occurredAtMs)
+  if (touch !== undefined) arrival.touch = touch
   return arrival
+}
+
+/** The landing in an arrival's data, if there is one, its visitor is known, and it may be kept. */
+export function touchOf (data: EventData, may: Storable, seenAtMs: number): Touch | undefined {
+  const isLanding = data.click_ids !== undefined || data.campaign !== undefined
+  if (!may.adIds || !isLanding || data.visitor_id === undefined) return undefined
+  return {
+    seen_at_ms: seenAtMs,
+    page_location: data.page_location,
+    page_referrer: data.page_referrer,
+    click_ids: data.click_ids,
+    cookies: data.cookies,
+    campaign: data.campaign
+  }
 }
 
 /** Makes the arrival a lead: what was typed, under an id that a repeated post gets again. */

@@ -9,6 +9,7 @@ import { rememberFirst } from './bounded.ts'
 import { addCollectRoutes } from './collect.ts'
 import { addConsentRoute, consentRoute } from './consent.ts'
 import { allowOrigin, answerPreflight } from './door.ts'
+import { openPaths } from './front/paths.ts'
 import { siteOf, type Gateway } from './gateway.ts'
 import type { GatewayLog, GatewayMetrics } from './journal.ts'
 import { base32 } from './lead_id.ts'
@@ -65,8 +66,12 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
     logger: false,
     // Coercion would turn `event_id: null` into '' and `value: null` into 0; ours is in coerce.ts.
     ajv: { customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false } },
-    trustProxy: deps.trustProxy.length === 0 ? false : trustProxies(deps.trustProxy),
+  const findSite = openSites(deps.sites)
+  const isTrusted = trustProxies(deps.trustProxy)
+  const paths = openPaths(findSite, isTrusted)
+    trustProxy: deps.trustProxy.length === 0 ? false : isTrusted,
     requestIdHeader: false,
+    rewriteUrl: paths.rewrite,
     bodyLimit: 64 * 1024,
     requestTimeout: 15_000,
     keepAliveTimeout: 65_000,
@@ -83,7 +88,7 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
-  addGuards(app, deps)
+  addGuards(app, deps, findSite)
   handleErrors(app, ({ route, error }) => {
     const { name, stack } = error instanceof Error ? error : { name: 'unknown', stack: undefined }
     // Frames only: the message may quote what was posted.
@@ -142,8 +147,7 @@ function openGateway (app: FastifyInstance, deps: GatewayDeps): Gateway {
 }
 
 /** Everything that happens to every request: the site of its host, CORS, headers, counting; and 503 while closing. */
-function addGuards (app: FastifyInstance, deps: GatewayDeps): void {
-  const findSite = openSites(deps.sites)
+function addGuards (app: FastifyInstance, deps: GatewayDeps, findSite: ReturnType<typeof openSites>): void {
   let isClosing = false
   app.decorateRequest('site', null)
   app.addHook('preClose', async () => { isClosing = true })

@@ -84,7 +84,10 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     admit: spool === undefined ? undefined : options.admit,
     onCommitted: options.onCommitted,
     onDrained: (arrivals, receipts) => {
-      receipts.forEach((receipt, at) => { countReceipt(arrivals[at]?.part.site ?? '', receipt, metrics) })
+      receipts.forEach((receipt, at) => {
+        const arrival = arrivals[at]
+        if (arrival?.isLanding !== true) countReceipt(arrival?.part.site ?? '', receipt, metrics)
+      })
     },
     onAlert: alertWith(log, metrics)
   })
