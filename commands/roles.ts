@@ -12,7 +12,7 @@ import { startDispatch, type Dispatch } from '../dispatch/service.ts'
 import { startGateway, type GatewayOptions, type GatewayService } from '../gateway/service.ts'
 import { CannotStart, checkDatabase, noAnswer } from './admission.ts'
 import { drain, startAdmin, untilAskedToStop, type DrainStep } from './serving.ts'
-import { gatewayLimits, gatewaySites, retentionOf, siteTargets } from './wiring.ts'
+import { gatewayLimits, gatewaySites, platformProxy, retentionOf, siteTargets } from './wiring.ts'
 
 export type RoleName = 'start' | 'gateway' | 'worker'
 
@@ -187,7 +187,8 @@ async function openGateway (
     databaseUrl,
     keys,
     sites: gatewaySites(settings),
-    trustProxy: settings.trusted_proxies,
+    trustProxy: [...settings.trusted_proxies, ...process.trustedProxies],
+    platform: platformProxy(settings),
     host: process.host,
     port: process.port,
     log,

@@ -4,6 +4,7 @@ import type { Retention } from '../dispatch/partitions.ts'
 import { destinationOf } from '../dispatch/registry.ts'
 import { toTarget, type SiteTargets } from '../dispatch/roster.ts'
 import type { SiteRules, Target } from '../dispatch/target.ts'
+import type { PlatformProxy } from '../gateway/proxies.ts'
 import type { Limits } from '../gateway/server.ts'
 import type { GatewaySite } from '../gateway/site.ts'
 
@@ -27,6 +28,12 @@ export function gatewaySites (settings: Settings): GatewaySite[] {
     apiKeys: site.api_keys.map(({ key }) => key),
     countryHeader: site.country_header?.toLowerCase()
   }))
+}
+
+export function platformProxy ({ platform }: Settings): PlatformProxy | undefined {
+  return platform === undefined
+    ? undefined
+    : { secrets: platform.secrets, addressHeader: platform.address_header.toLowerCase() }
 }
 
 export function gatewayLimits (settings: Settings): Limits {

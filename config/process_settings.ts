@@ -1,4 +1,5 @@
 // What a process is told by its environment: ports, folders, the database, the log level.
+import { isIP } from 'node:net'
 import { logLevels, type LogLevel } from './log.ts'
 
 export interface ProcessSettings {
@@ -9,6 +10,8 @@ export interface ProcessSettings {
   adminPort: number
   demoPort: number
   fakesPort: number
+  /** Proxies that are believed besides those of the settings file. */
+  trustedProxies: readonly string[]
   dataFolder: string
   databaseUrl?: string
   /** How much may wait on the disk while Postgres is away, and what that leaves free; absent: nothing waits there. */
@@ -20,6 +23,7 @@ export interface ProcessSettings {
 export const processVariables = {
   PORT: ['8377', 'the public port'],
   POSTERN_HOST: ['0.0.0.0', 'the address the public port listens on'],
+  POSTERN_TRUSTED_PROXIES: ['', 'addresses and networks besides trusted_proxies of the settings, separated by commas'],
   POSTERN_ADMIN_PORT: ['8378', 'the admin port: health and metrics'],
   POSTERN_ADMIN_HOST: ['127.0.0.1', 'the address the admin port listens on'],
   POSTERN_DEMO_PORT: ['8379', 'the demo site of `postern demo`'],
@@ -35,6 +39,13 @@ export const processVariables = {
 } as const
 
 type Variable = keyof typeof processVariables
+
+function isNetwork (given: string): boolean {
+  const [address = '', prefix, ...rest] = given.split('/')
+  const family = isIP(address)
+  const isLength = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 6 ? 128 : 32))
+  return family !== 0 && isLength && rest.length === 0
+}
 
 /** Reads the environment; every problem at once. */
 export function readProcessSettings (env: NodeJS.ProcessEnv): { settings: ProcessSettings } | { problems: string[] } {
@@ -55,6 +66,10 @@ export function readProcessSettings (env: NodeJS.ProcessEnv): { settings: Proces
   const spool = {
     mostBytes: mebibytes('POSTERN_SPOOL_MB'), leastFreeBytes: mebibytes('POSTERN_SPOOL_FREE_MB')
   }
+  const trustedProxies = text('POSTERN_TRUSTED_PROXIES').split(',').map(one => one.trim()).filter(one => one !== '')
+  for (const given of trustedProxies) {
+    if (!isNetwork(given)) problems.push(`POSTERN_TRUSTED_PROXIES: "${given}" is no address and no network (CIDR)`)
+  }
   const databaseUrl = text('DATABASE_URL')
   if (databaseUrl !== '' && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
     problems.push('DATABASE_URL: an address like postgres://user:password@host:5432/database is needed')
@@ -66,6 +81,7 @@ export function readProcessSettings (env: NodeJS.ProcessEnv): { settings: Proces
     adminPort: port('POSTERN_ADMIN_PORT'),
     demoPort: port('POSTERN_DEMO_PORT'),
     fakesPort: port('POSTERN_FAKES_PORT'),
+    trustedProxies,
     dataFolder: text('POSTERN_DATA'),
     databaseUrl: databaseUrl === '' ? undefined : databaseUrl,
     spool: spool.mostBytes === 0 ? undefined : spool,

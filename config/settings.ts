@@ -223,6 +223,9 @@ function inWords ({ keys, text }: Problem, file: SettingsText): string {
 export function maskSettings (settings: Settings, types: readonly DestinationType[]): unknown {
   return {
     ...settings,
+    platform: settings.platform === undefined
+      ? undefined
+      : { ...settings.platform, secrets: settings.platform.secrets.map(() => '***') },
     sites: settings.sites.map(site => ({
       ...site,
       api_keys: site.api_keys.map(({ name }) => ({ name, key: '***' })),

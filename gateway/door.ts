@@ -4,6 +4,7 @@ import type { Trust } from '../schema/event.ts'
 import { readPageAddress } from './address.ts'
 import { cookieScope, readJar } from './cookies.ts'
 import { readCountry } from './enrich.ts'
+import { visitorOf } from './proxies.ts'
 import type { Incoming } from './receive.ts'
 import { plainHost, type Site } from './site.ts'
 
@@ -71,6 +72,7 @@ export function isStrict (request: FastifyRequest): boolean {
 /** Everything of the request but its posts. */
 export function openDoor (request: FastifyRequest, site: Site, trust: Trust, pageRandom: string, nowMs: number):
 Omit<Incoming, 'posts' | 'sentAt' | 'isOverLimit'> {
+  const visitor = visitorOf(request)
   // Pages with `Referrer-Policy: no-referrer` still name their origin with each post.
   const referrer = header(request, 'referer') ?? header(request, 'origin')
   const isOfSite = referrer !== undefined && site.origin.has(readPageAddress(referrer)?.origin ?? '')
@@ -82,7 +84,7 @@ Omit<Incoming, 'posts' | 'sentAt' | 'isOverLimit'> {
     jar: readJar(header(request, 'cookie')),
     scope: cookieScope(request.host, request.protocol === 'https'),
     browser: {
-      ip: request.ip,
+      ip: visitor.address,
       userAgent: header(request, 'user-agent'),
       hints: {
         platform: header(request, 'sec-ch-ua-platform'),
@@ -93,7 +95,7 @@ Omit<Incoming, 'posts' | 'sentAt' | 'isOverLimit'> {
       },
       purpose: header(request, 'sec-purpose') ?? header(request, 'purpose'),
       // Anybody can send the header; only what came through a trusted proxy has it from there.
-      country: site.countryHeader === undefined || (request.ips ?? []).length < 2
+      country: site.countryHeader === undefined || !visitor.isForwarded
         ? undefined
         : readCountry(header(request, site.countryHeader))
     },

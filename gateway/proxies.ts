@@ -1,5 +1,7 @@
-// Whether an address is one of the proxies whose X-Forwarded-* headers are believed.
+// Whose word of the visitor's address is believed: proxies by their address, platforms by a secret that they send.
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { BlockList, isIP } from 'node:net'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { remember } from './bounded.ts'
 
 /**
@@ -15,4 +17,61 @@ export function trustProxies (networks: readonly string[]): (address: string | u
   }
   const judge = remember(1000, address => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'))
   return address => address !== undefined && isIP(address) !== 0 && judge(address)
+}
+
+/** A platform (CDN, host of the site) whose own addresses nobody can list: it proves itself by a header. */
+export interface PlatformProxy {
+  /** What X-Postern-Proxy may say; several, so that one can be changed for another. */
+  secrets: readonly string[]
+  /** In which header the platform names the visitor's address, in lower case; one address, not a list. */
+  addressHeader: string
+}
+
+/** Who is at the other end, as far as it is believed. */
+export interface Visitor {
+  address: string
+  /** Whether a proxy that is believed passed the request on: then its other headers are its own, too. */
+  isForwarded: boolean
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set before anything else. */
+    visitor: Visitor | null
+  }
+}
+
+export const proofHeader = 'x-postern-proxy'
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest()
+
+/** Finds the visitor of a request; the proof is taken out of it, so that it is told to nobody. */
+export function findVisitors (platform: PlatformProxy | undefined): (request: FastifyRequest) => Visitor {
+  const digests = (platform?.secrets ?? []).map(sha256)
+  return request => {
+    const { headers } = request
+    const proof = headers[proofHeader]
+    const known = { address: request.ip, isForwarded: (request.ips ?? []).length > 1 }
+    if (proof === undefined) return known
+    // Deleted rather than set to undefined: Node's own HTTP client refuses a header without a value.
+    delete headers[proofHeader]
+    if (typeof proof !== 'string' || platform === undefined) return known
+    // Digests have one length, and every secret is compared: nothing is learnt from the time it takes.
+    const given = sha256(proof)
+    if (digests.filter(digest => timingSafeEqual(digest, given)).length === 0) return known
+    const address = String(headers[platform.addressHeader] ?? '').trim()
+    return { address: isIP(address) === 0 ? known.address : address, isForwarded: true }
+  }
+}
+
+export function visitorOf (request: FastifyRequest): Visitor {
+  if (request.visitor === null) throw new Error('the visitor of a request is found before anything else')
+  return request.visitor
+}
+
+/** Gives every request its visitor, before any other hook. */
+export function addVisitors (app: FastifyInstance, platform: PlatformProxy | undefined): void {
+  const find = findVisitors(platform)
+  app.decorateRequest('visitor', null)
+  app.addHook('onRequest', async request => { request.visitor = find(request) })
 }

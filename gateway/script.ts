@@ -10,6 +10,7 @@ import { embedSite, type PublicSite } from './browser/public_site.ts'
 import { header } from './door.ts'
 import { readCountry } from './enrich.ts'
 import { siteOf } from './gateway.ts'
+import { visitorOf } from './proxies.ts'
 import { hostName, registrableDomain, type Site } from './site.ts'
 
 /** The committed parts of the script: the bundle with its placeholders, and the modules by name. */
@@ -119,7 +120,7 @@ export function addScriptRoutes (app: FastifyInstance, { core, modules }: Script
 
   app.get('/s.js', async (request, reply) => {
     const site = siteOf(request)
-    const isTrusted = site.countryHeader !== undefined && (request.ips ?? []).length > 1
+    const isTrusted = site.countryHeader !== undefined && visitorOf(request).isForwarded
     const country = isTrusted ? readCountry(header(request, site.countryHeader ?? '')) : undefined
     // By country the file differs between visitors, so only their own browsers may keep it.
     const scope = site.rule.consent === 'by_country' ? 'private' : 'public'

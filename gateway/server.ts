@@ -14,7 +14,7 @@ import { siteOf, type Gateway } from './gateway.ts'
 import type { GatewayLog, GatewayMetrics } from './journal.ts'
 import { base32 } from './lead_id.ts'
 import { addLeadRoute, apologise, leadRoute } from './leads.ts'
-import { trustProxies } from './proxies.ts'
+import { addVisitors, trustProxies, visitorOf, type PlatformProxy } from './proxies.ts'
 import { handleErrors, Refusal, sendRefusal, toRefusal } from './refusal.ts'
 import type { RevokeLog } from './revokes.ts'
 import { addScriptRoutes, type ScriptParts } from './script.ts'
@@ -24,6 +24,8 @@ export interface GatewayDeps {
   sites: readonly GatewaySite[]
   /** Addresses and networks of the proxies whose X-Forwarded-* headers are believed. */
   trustProxy: readonly string[]
+  /** The platform in front that proves itself by a secret. */
+  platform?: PlatformProxy
   keys: Keys
   log: IngestLog
   logger: GatewayLog
@@ -83,6 +85,7 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, _request, reply) => { sendRefusal(reply, toRefusal(error)) }
   })
+  addVisitors(app, deps.platform)
   await app.register(rateLimit, { global: false })
   const gateway = openGateway(app, deps)
 
@@ -117,7 +120,11 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
 
 function openGateway (app: FastifyInstance, deps: GatewayDeps): Gateway {
   const limits = { ...defaultLimits, ...deps.limits }
-  const counted = { timeWindow: 60_000, ipv6Subnet: 64 }
+  const counted = {
+    timeWindow: 60_000,
+    ipv6Subnet: 64,
+    keyGenerator: (request: FastifyRequest) => visitorOf(request).address
+  }
   const countEvents = app.createRateLimit({ ...counted, max: limits.eventsPerMinute })
   const countLeads = app.createRateLimit({ ...counted, max: limits.leadsPerMinute })
   return {

@@ -4,6 +4,7 @@ import { openPool, sqlState, type Pool } from '../config/postgres.ts'
 import { alertWith, spoolAlertWith, watchSpool } from './alerts.ts'
 import { openIngestLog } from './ingest.ts'
 import { countReceipt, type GatewayLog, type GatewayMetrics } from './journal.ts'
+import type { PlatformProxy } from './proxies.ts'
 import { openRevokeLog } from './revokes.ts'
 import { readScriptParts } from './script.ts'
 import { buildGateway, listen, type Limits } from './server.ts'
@@ -16,6 +17,8 @@ export interface GatewayOptions {
   sites: readonly GatewaySite[]
   /** Addresses and networks of the proxies whose X-Forwarded-* headers are believed. */
   trustProxy: readonly string[]
+  /** The platform in front that proves itself by a secret. */
+  platform?: PlatformProxy
   host: string
   /** 0: any free port. */
   port: number
@@ -95,6 +98,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
   const app = await buildGateway({
     sites,
     trustProxy: options.trustProxy,
+    platform: options.platform,
     keys,
     log: ingest,
     logger: log,

@@ -6,6 +6,7 @@ import { createMetrics } from '../config/metrics.ts'
 import { openIngestLog } from '../gateway/ingest.ts'
 import type { IngestLog } from '../gateway/arrival.ts'
 import type { IngestAlert } from '../gateway/durable.ts'
+import type { PlatformProxy } from '../gateway/proxies.ts'
 import { openRevokeLog, type RevokeLog } from '../gateway/revokes.ts'
 import { readScriptParts } from '../gateway/script.ts'
 import { buildGateway, listen, type Limits } from '../gateway/server.ts'
@@ -70,6 +71,7 @@ export interface StoredPart {
 interface WorldOptions {
   sites?: GatewaySite[]
   trustProxy?: string[]
+  platform?: PlatformProxy
   limits?: Partial<Limits>
   log?: IngestLog
   revokes?: RevokeLog
@@ -125,6 +127,7 @@ export async function gatewayWorld (t: Test, options: WorldOptions = {}) {
   const app = await buildGateway({
     sites: options.sites ?? [site],
     trustProxy: options.trustProxy ?? [],
+    platform: options.platform,
     keys: testKeys,
     log,
     logger: { info: write, warn: write, error: write },

@@ -125,6 +125,7 @@ export async function journeyWorld (t: Test, role: RoleName = 'start') {
       adminPort: 0,
       demoPort: 0,
       fakesPort: 0,
+      trustedProxies: [],
       dataFolder: '/nowhere',
       databaseUrl: database.url,
       logLevel: 'silent'
