@@ -12,6 +12,7 @@ import { startDispatch, type Dispatch } from '../dispatch/service.ts'
 import { startGateway, type GatewayOptions, type GatewayService } from '../gateway/service.ts'
 import { CannotStart, checkDatabase, noAnswer } from './admission.ts'
 import { drain, startAdmin, untilAskedToStop, type DrainStep } from './serving.ts'
+import { warnOfSettings } from './warnings.ts'
 import { gatewayLimits, gatewaySites, platformProxy, retentionOf, siteTargets } from './wiring.ts'
 
 export type RoleName = 'start' | 'gateway' | 'worker'
@@ -197,20 +198,6 @@ async function openGateway (
     spool: process.spool === undefined ? undefined : { folder: `${process.dataFolder}/spool`, ...process.spool },
     ...hooks
   })
-}
-
-/** Says loudly what must not be overlooked in the settings of a serving process. */
-export function warnOfSettings (settings: Settings, log: Log): void {
-  for (const name of settings.off) log.warn({ destination: name }, 'the destination is off: none of its secrets is set')
-  for (const site of settings.sites) {
-    for (const { name, endpoint } of site.destinations) {
-      if (endpoint === undefined) continue
-      const isLocal = /^https?:\/\/(localhost|127\.|\[::1\])/.test(endpoint)
-      log.warn({ destination: `${site.name}/${name}` }, isLocal
-        ? 'THE ENDPOINT IS THIS MACHINE: nothing reaches the ad network'
-        : 'the endpoint setting replaces the ad network\'s own address')
-    }
-  }
 }
 
 /** Runs a role until SIGTERM or SIGINT. The result is the exit code. */

@@ -26,11 +26,26 @@ export function gatewaySites (settings: Settings): GatewaySite[] {
     formEvents: site.forms,
     scriptModules: site.script.modules,
     apiKeys: site.api_keys.map(({ key }) => key),
-    countryHeader: site.country_header?.toLowerCase()
+    countryHeader: site.country_header?.toLowerCase(),
+    vendors: siteVendors(site)
   }))
 }
 
 export function platformProxy ({ platform }: Settings): PlatformProxy | undefined {
+function siteVendors ({ vendors: { google } }: SiteSettings): GatewaySite['vendors'] {
+  return google === undefined
+    ? {}
+    : {
+        google: {
+          tagId: google.tag_id,
+          path: google.path,
+          sendsAddress: google.send_address,
+          regionHeader: google.region_header?.toLowerCase(),
+          endpoint: google.endpoint
+        }
+      }
+}
+
   return platform === undefined
     ? undefined
     : { secrets: platform.secrets, addressHeader: platform.address_header.toLowerCase() }

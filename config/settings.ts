@@ -4,7 +4,7 @@ import Value from 'typebox/value'
 import { type ConsentRule } from '../schema/consent.ts'
 import type { EventLevel } from '../schema/event_names.ts'
 import { findSettingsFile, parseSettingsText, readSettingsText, type SettingsText } from './settings_file.ts'
-import { findProblems, suggest, type Problem } from './settings_problems.ts'
+import { findProblems, findTakenPath, suggest, type Problem } from './settings_problems.ts'
 import {
   CommonDestination, Consent, SettingsFile, Site, type CommonDestinationFile, type SettingsFileValue, type SiteFile
 } from './settings_schema.ts'
@@ -112,7 +112,7 @@ function readSite (
     problems.push(...found)
     return read
   })
-  problems.push(...findConflicts(keys, sound, types))
+  problems.push(...findConflicts(keys, sound, types), ...findTakenPath(keys, file.vendors?.google?.path, file.prefix))
   if (problems.length > before) return null
   return {
     ...file,

@@ -142,3 +142,14 @@ export function suggest (given: string, known: readonly string[]): string {
     known.find(word => plain(word).startsWith(wanted.slice(0, 4)) || wanted.startsWith(plain(word).slice(0, 4)))
   return best === undefined ? `Known: ${known.join(', ')}` : `Did you mean ${best}?`
 }
+
+/** Our own paths, which a vendor's would hide. */
+const ownPaths = ['/v1', '/livez', '/readyz']
+
+/** A vendor's path (`/gt`) that lies in the way of a path of ours. */
+export function findTakenPath (keys: string[], path: string | undefined, prefix: string): Problem[] {
+  const taken = [...ownPaths, prefix].find(own => own === path || own.startsWith(`${path}/`))
+  return path === undefined || taken === undefined
+    ? []
+    : [{ keys: [...keys, 'vendors', 'google', 'path'], text: `${path} is in the way of ${taken}, a path of Postern's` }]
+}

@@ -64,6 +64,29 @@ export const CommonDestination = Type.Object({
 }, closed)
 
 export const Site = Type.Object({
+const GoogleTagGateway = Type.Object({
+  tag_id: Type.String({
+    pattern: '^([Gg]|[Gg][Tt]|[Gg][Tt][Mm]|[Aa][Ww]|[Dd][Cc])-[A-Za-z0-9]{1,40}$',
+    description: 'Google tag gateway: the tag that serves the path, G-…, GT-…, GTM-… or AW-…'
+  }),
+  path: Type.String({
+    pattern: '^/[A-Za-z0-9_-]{1,64}$',
+    default: '/gt',
+    description: 'The path on the site\'s hosts that goes to Google: one segment, as the tag\'s settings have it.'
+  }),
+  send_address: Type.Boolean({
+    default: true, description: 'Whether Google is told the visitor\'s address, as it is where pages call it directly.'
+  }),
+  region_header: Type.Optional(Type.String({
+    pattern: '^[A-Za-z-]+$',
+    description: 'Header in which a trusted proxy names the visitor\'s region (ISO 3166-2): CF-Region-Code.'
+  })),
+  endpoint: Type.Optional(Type.String({
+    pattern: origin,
+    description: 'Replaces https://<tag_id>.fps.goog, for tests only: private addresses are then not refused.'
+  }))
+}, closed)
+
   hosts: Type.Array(Type.String({ pattern: host }), {
     minItems: 1, description: 'The host names under which browsers reach Postern for this site: t.example.com.'
   }),
@@ -113,6 +136,7 @@ export const Site = Type.Object({
     pattern: '^[A-Za-z-]+$', description: 'Header in which a trusted proxy names the visitor\'s country: CF-IPCountry.'
   })),
   cookies: Type.Object({
+  vendors: Type.Object({ google: Type.Optional(GoogleTagGateway) }, { ...closed, default: {} }),
     visitor: Type.String({ pattern: '^[\\w-]+$', default: '_pstn', description: 'Name of the visitor cookie.' }),
     consent: Type.String({ pattern: '^[\\w-]+$', default: '_pstn_c', description: 'Name of the consent cookie.' })
   }, { ...closed, default: {} }),

@@ -17,7 +17,9 @@ export const refusals = {
   too_many: 429,
   headers_too_large: 431,
   internal: 500,
-  unavailable: 503
+  vendor_unavailable: 502,
+  unavailable: 503,
+  vendor_timeout: 504
 } as const
 export type RefusalCode = keyof typeof refusals
 

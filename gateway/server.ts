@@ -23,6 +23,7 @@ import { openSites, type GatewaySite } from './site.ts'
 export interface GatewayDeps {
   sites: readonly GatewaySite[]
   /** Addresses and networks of the proxies whose X-Forwarded-* headers are believed. */
+import { addVendorRoutes, type VendorProxyOptions } from './vendors/proxy.ts'
   trustProxy: readonly string[]
   /** The platform in front that proves itself by a secret. */
   platform?: PlatformProxy
@@ -41,6 +42,8 @@ export interface GatewayDeps {
 
 export interface Limits {
   /** Requests per address (IPv6: per /64) and minute. */
+  pressure?: Pressure
+  vendorProxy?: VendorProxyOptions
   eventsPerMinute: number
   leadsPerMinute: number
 }
@@ -118,6 +121,8 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   return app
 }
 
+  addLandingRoute(app, gateway)
+  await addVendorRoutes(app, { sites: deps.sites, logger: deps.logger, now: gateway.now, ...deps.vendorProxy })
 function openGateway (app: FastifyInstance, deps: GatewayDeps): Gateway {
   const limits = { ...defaultLimits, ...deps.limits }
   const counted = {

@@ -4,6 +4,7 @@ import { getDomain } from 'tldts'
 import type { ConsentRule } from '../schema/consent.ts'
 import type { ConsentPlatform } from '../schema/consent_platforms.ts'
 import { remember } from './bounded.ts'
+import type { SiteVendors } from './vendors/vendor.ts'
 
 export interface CookieNames { visitor: string, consent: string }
 
@@ -40,6 +41,8 @@ export interface GatewaySite {
   countryHeader?: string
 }
 
+  /** Vendors whose calls go through the site's own paths. */
+  vendors?: SiteVendors
 /** A site with what is computed once. */
 export interface Site extends GatewaySite {
   origin: ReadonlySet<string>

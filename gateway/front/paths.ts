@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Site } from '../site.ts'
+import { isVendorTarget } from '../vendors/vendor.ts'
 
 /** Where a request goes: to a route of ours (by its path without the prefix), or on to the owner's own server. */
 export type Destination = { ours: string } | { site: Site, upstream: string }
@@ -42,6 +43,7 @@ export function openPaths (
     if (site === undefined) return { ours: url }
     const ours = withoutPrefix(url, site.prefix)
     if (ours !== undefined) return { ours }
+    if (isVendorTarget(site.vendors, url)) return { ours: url }
     // `OPTIONS *` and whole addresses are asked of proxies that serve anybody.
     return site.upstream === undefined || !url.startsWith('/') ? { ours: url } : { site, upstream: site.upstream }
   }
