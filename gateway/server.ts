@@ -74,9 +74,13 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   const findSite = openSites(deps.sites)
   const isTrusted = trustProxies(deps.trustProxy)
   const paths = openPaths(findSite, isTrusted)
+  const app = Fastify({
+    logger: false,
+    rewriteUrl: paths.rewrite,
+    // Coercion would turn `event_id: null` into '' and `value: null` into 0; ours is in coerce.ts.
+    ajv: { customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false } },
     trustProxy: deps.trustProxy.length === 0 ? false : isTrusted,
     requestIdHeader: false,
-    rewriteUrl: paths.rewrite,
     bodyLimit: 64 * 1024,
     requestTimeout: 15_000,
     keepAliveTimeout: 65_000,
