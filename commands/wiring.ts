@@ -31,7 +31,6 @@ export function gatewaySites (settings: Settings): GatewaySite[] {
   }))
 }
 
-export function platformProxy ({ platform }: Settings): PlatformProxy | undefined {
 function siteVendors ({ vendors: { google } }: SiteSettings): GatewaySite['vendors'] {
   return google === undefined
     ? {}
@@ -46,6 +45,7 @@ function siteVendors ({ vendors: { google } }: SiteSettings): GatewaySite['vendo
       }
 }
 
+export function platformProxy ({ platform }: Settings): PlatformProxy | undefined {
   return platform === undefined
     ? undefined
     : { secrets: platform.secrets, addressHeader: platform.address_header.toLowerCase() }

@@ -63,7 +63,6 @@ export const CommonDestination = Type.Object({
   }))
 }, closed)
 
-export const Site = Type.Object({
 const GoogleTagGateway = Type.Object({
   tag_id: Type.String({
     pattern: '^([Gg]|[Gg][Tt]|[Gg][Tt][Mm]|[Aa][Ww]|[Dd][Cc])-[A-Za-z0-9]{1,40}$',
@@ -87,6 +86,7 @@ const GoogleTagGateway = Type.Object({
   }))
 }, closed)
 
+export const Site = Type.Object({
   hosts: Type.Array(Type.String({ pattern: host }), {
     minItems: 1, description: 'The host names under which browsers reach Postern for this site: t.example.com.'
   }),
@@ -135,8 +135,8 @@ const GoogleTagGateway = Type.Object({
   country_header: Type.Optional(Type.String({
     pattern: '^[A-Za-z-]+$', description: 'Header in which a trusted proxy names the visitor\'s country: CF-IPCountry.'
   })),
-  cookies: Type.Object({
   vendors: Type.Object({ google: Type.Optional(GoogleTagGateway) }, { ...closed, default: {} }),
+  cookies: Type.Object({
     visitor: Type.String({ pattern: '^[\\w-]+$', default: '_pstn', description: 'Name of the visitor cookie.' }),
     consent: Type.String({ pattern: '^[\\w-]+$', default: '_pstn_c', description: 'Name of the consent cookie.' })
   }, { ...closed, default: {} }),

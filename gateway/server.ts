@@ -19,11 +19,11 @@ import { handleErrors, Refusal, sendRefusal, toRefusal } from './refusal.ts'
 import type { RevokeLog } from './revokes.ts'
 import { addScriptRoutes, type ScriptParts } from './script.ts'
 import { openSites, type GatewaySite } from './site.ts'
+import { addVendorRoutes, type VendorProxyOptions } from './vendors/proxy.ts'
 
 export interface GatewayDeps {
   sites: readonly GatewaySite[]
   /** Addresses and networks of the proxies whose X-Forwarded-* headers are believed. */
-import { addVendorRoutes, type VendorProxyOptions } from './vendors/proxy.ts'
   trustProxy: readonly string[]
   /** The platform in front that proves itself by a secret. */
   platform?: PlatformProxy
@@ -38,12 +38,12 @@ import { addVendorRoutes, type VendorProxyOptions } from './vendors/proxy.ts'
   isReady: () => Promise<boolean>
   now?: () => number
   limits?: Partial<Limits>
+  pressure?: Pressure
+  vendorProxy?: VendorProxyOptions
 }
 
 export interface Limits {
   /** Requests per address (IPv6: per /64) and minute. */
-  pressure?: Pressure
-  vendorProxy?: VendorProxyOptions
   eventsPerMinute: number
   leadsPerMinute: number
 }
@@ -74,13 +74,9 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   const findSite = openSites(deps.sites)
   const isTrusted = trustProxies(deps.trustProxy)
   const paths = openPaths(findSite, isTrusted)
-  const app = Fastify({
-    logger: false,
-    rewriteUrl: paths.rewrite,
-    // Coercion would turn `event_id: null` into '' and `value: null` into 0; ours is in coerce.ts.
-    ajv: { customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false } },
     trustProxy: deps.trustProxy.length === 0 ? false : isTrusted,
     requestIdHeader: false,
+    rewriteUrl: paths.rewrite,
     bodyLimit: 64 * 1024,
     requestTimeout: 15_000,
     keepAliveTimeout: 65_000,
@@ -113,6 +109,8 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   addLeadRoute(app, gateway)
   addConsentRoute(app, gateway, deps.revokes)
   addScriptRoutes(app, deps.script)
+  addLandingRoute(app, gateway)
+  await addVendorRoutes(app, { sites: deps.sites, logger: deps.logger, now: gateway.now, ...deps.vendorProxy })
   addPreflight(app)
   addHealth(app, deps)
   app.setNotFoundHandler((request, reply) => {
@@ -125,8 +123,6 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   return app
 }
 
-  addLandingRoute(app, gateway)
-  await addVendorRoutes(app, { sites: deps.sites, logger: deps.logger, now: gateway.now, ...deps.vendorProxy })
 function openGateway (app: FastifyInstance, deps: GatewayDeps): Gateway {
   const limits = { ...defaultLimits, ...deps.limits }
   const counted = {

@@ -39,10 +39,10 @@ export interface GatewaySite {
   apiKeys: readonly string[]
   /** A header by which a trusted proxy names the visitor's country, in lower case. */
   countryHeader?: string
-}
-
   /** Vendors whose calls go through the site's own paths. */
   vendors?: SiteVendors
+}
+
 /** A site with what is computed once. */
 export interface Site extends GatewaySite {
   origin: ReadonlySet<string>
