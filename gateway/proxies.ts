@@ -32,6 +32,8 @@ export interface Visitor {
   address: string
   /** Whether a proxy that is believed passed the request on: then its other headers are its own, too. */
   isForwarded: boolean
+  /** Whether it was a platform with its secret. */
+  isProven: boolean
 }
 
 declare module 'fastify' {
@@ -51,7 +53,7 @@ export function findVisitors (platform: PlatformProxy | undefined): (request: Fa
   return request => {
     const { headers } = request
     const proof = headers[proofHeader]
-    const known = { address: request.ip, isForwarded: (request.ips ?? []).length > 1 }
+    const known = { address: request.ip, isForwarded: (request.ips ?? []).length > 1, isProven: false }
     if (proof === undefined) return known
     // Deleted rather than set to undefined: Node's own HTTP client refuses a header without a value.
     delete headers[proofHeader]
@@ -60,7 +62,7 @@ export function findVisitors (platform: PlatformProxy | undefined): (request: Fa
     const given = sha256(proof)
     if (digests.filter(digest => timingSafeEqual(digest, given)).length === 0) return known
     const address = String(headers[platform.addressHeader] ?? '').trim()
-    return { address: isIP(address) === 0 ? known.address : address, isForwarded: true }
+    return { address: isIP(address) === 0 ? known.address : address, isForwarded: true, isProven: true }
   }
 }
 

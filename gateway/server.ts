@@ -13,6 +13,7 @@ import { openPaths } from './front/paths.ts'
 import { siteOf, type Gateway } from './gateway.ts'
 import type { GatewayLog, GatewayMetrics } from './journal.ts'
 import { base32 } from './lead_id.ts'
+import { addLandingRoute, landingRoute } from './landing_route.ts'
 import { addLeadRoute, apologise, leadRoute } from './leads.ts'
 import { addVisitors, trustProxies, visitorOf, type PlatformProxy } from './proxies.ts'
 import { handleErrors, Refusal, sendRefusal, toRefusal } from './refusal.ts'
@@ -56,6 +57,7 @@ const methods: Record<string, string> = {
   '/v1/events': 'POST',
   [leadRoute]: 'POST, OPTIONS',
   [consentRoute]: 'POST, OPTIONS',
+  [landingRoute]: 'GET, HEAD',
   '/s.js': 'GET, HEAD',
   '/s.json': 'GET, HEAD',
   '/livez': 'GET, HEAD',
@@ -109,6 +111,7 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   addLeadRoute(app, gateway)
   addConsentRoute(app, gateway, deps.revokes)
   addScriptRoutes(app, deps.script)
+  addLandingRoute(app, gateway)
   addLandingRoute(app, gateway)
   await addVendorRoutes(app, { sites: deps.sites, logger: deps.logger, now: gateway.now, ...deps.vendorProxy })
   addPreflight(app)
