@@ -15,6 +15,7 @@ import type { GatewayLog, GatewayMetrics } from './journal.ts'
 import { base32 } from './lead_id.ts'
 import { addLandingRoute, landingRoute } from './landing_route.ts'
 import { addLeadRoute, apologise, leadRoute } from './leads.ts'
+import { addPressureGuard, type Pressure } from './pressure.ts'
 import { addVisitors, trustProxies, visitorOf, type PlatformProxy } from './proxies.ts'
 import { handleErrors, Refusal, sendRefusal, toRefusal } from './refusal.ts'
 import type { RevokeLog } from './revokes.ts'
@@ -39,6 +40,7 @@ export interface GatewayDeps {
   isReady: () => Promise<boolean>
   now?: () => number
   limits?: Partial<Limits>
+  pressure?: Pressure
   pressure?: Pressure
   vendorProxy?: VendorProxyOptions
 }
@@ -66,6 +68,12 @@ const methods: Record<string, string> = {
 
 /** What pages post to from other origins of the site. */
 const browserRoutes = ['/v1/e', leadRoute, consentRoute]
+
+/** What a shortage sheds, and in which order; scripts, pages and health cost next to nothing. */
+function kindOf (route: string | undefined): 'lead' | 'event' | undefined {
+  if (route === leadRoute || route === consentRoute) return 'lead'
+  return route === '/v1/e' || route === '/v1/events' ? 'event' : undefined
+}
 
 /** Builds the server without listening. Closing it waits for the answers that are owed, and for the ingest log. */
 export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance> {
@@ -97,6 +105,7 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
   addGuards(app, deps, findSite)
+  await addPressureGuard(app, deps.metrics, kindOf, deps.pressure)
   handleErrors(app, ({ route, error }) => {
     const { name, stack } = error instanceof Error ? error : { name: 'unknown', stack: undefined }
     // Frames only: the message may quote what was posted.

@@ -8,6 +8,7 @@ import type { IngestLog } from '../gateway/arrival.ts'
 import type { IngestAlert } from '../gateway/durable.ts'
 import type { PlatformProxy } from '../gateway/proxies.ts'
 import { openRevokeLog, type RevokeLog } from '../gateway/revokes.ts'
+import type { Pressure } from '../gateway/pressure.ts'
 import { readScriptParts } from '../gateway/script.ts'
 import { buildGateway, listen, type Limits } from '../gateway/server.ts'
 import type { GatewaySite } from '../gateway/site.ts'
@@ -73,6 +74,7 @@ interface WorldOptions {
   trustProxy?: string[]
   platform?: PlatformProxy
   limits?: Partial<Limits>
+  pressure?: Pressure
   log?: IngestLog
   revokes?: RevokeLog
   now?: () => number
@@ -136,7 +138,9 @@ export async function gatewayWorld (t: Test, options: WorldOptions = {}) {
     revokes: options.revokes ?? openRevokeLog(pool, testKeys),
     isReady: async () => true,
     now: options.now,
-    limits: { eventsPerMinute: 1e6, leadsPerMinute: 1e6, ...options.limits }
+    limits: { eventsPerMinute: 1e6, leadsPerMinute: 1e6, ...options.limits },
+    // A test's own work may keep the event loop busy.
+    pressure: options.pressure ?? { eventDelayMs: 60_000, leadDelayMs: 60_000, eventMemory: 2, leadMemory: 2 }
   })
   const base = await listen(app, '127.0.0.1', 0)
   t.teardown(async () => { await app.close() })
