@@ -57,7 +57,9 @@ async function until (isSo: () => boolean): Promise<void> {
 }
 
 /** Makes and starts a migrated server in a folder of its own; it is gone when the test ends. */
-export async function ownPostgres (t: Test, settings: Record<string, string> = {}): Promise<OwnPostgres> {
+export async function ownPostgres (
+  t: Pick<Test, 'teardown'>, settings: Record<string, string> = {}
+): Promise<OwnPostgres> {
   const folder = await mkdtemp(join(tmpdir(), 'postern-pg-'))
   const cluster = await prepareCluster(folder)
   let frozen: number[] = []

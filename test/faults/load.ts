@@ -1,14 +1,17 @@
-// The senders of a fault run: leads that insist until they are acknowledged, and beacons that are sent once.
-import { Agent, request } from 'node:http'
+// The senders of a seed: forms and pages that insist until they are acknowledged, as the browser script does.
+import { Agent } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
+import { eventBody, eventPath, isContract, leadBody, leadPath, post, wordOf } from './bodies.ts'
 
 export interface LoadPlan {
-  port: number
+  url: string
   leads: number
   beacons: number
   /** Events per second, leads and beacons together. */
   rate: number
   chance: () => number
+  /** Holds the senders back before they go beyond this share of the plan. */
+  gate?: (share: number) => Promise<void>
 }
 
 /** What was tried and what was acknowledged, by event id; and how the answers were. */
@@ -21,72 +24,7 @@ export interface LoadResult {
   wrong: string[]
 }
 
-const granted = {
-  ad_storage: 'granted', ad_user_data: 'granted', ad_personalization: 'granted', analytics_storage: 'granted'
-}
 const beaconsPerPost = 5
-const userAgent = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) ' +
-  'Chrome/142.0.0.0 Safari/537.36'
-
-function leadBody (id: string, number: number): object {
-  return {
-    event_id: id,
-    email: `person.${number}@example.com`,
-    phone: `+49 170 ${1_000_000 + number}`,
-    first_name: 'Anna',
-    last_name: 'Schmidt',
-    message: `I would like to know more about offer ${number}.`,
-    page_location: 'https://www.example.com/offer',
-    consent: granted
-  }
-}
-
-function beaconBody (ids: readonly string[], number: number): object {
-  const now = Date.now()
-  return {
-    events: ids.map(id => ({
-      event_name: 'page_view',
-      event_id: id,
-      page_location: `https://www.example.com/page/${number}`,
-      cookies: { _fbp: `fb.1.${now}.${100_000_000 + number}` },
-      consent: granted
-    }))
-  }
-}
-
-interface Answer { status: number, retryAfter: string | undefined, text: string }
-
-/** Rejects when no answer came. */
-async function post (agent: Agent, port: number, path: string, body: object): Promise<Answer> {
-  const bytes = Buffer.from(JSON.stringify(body))
-  return await new Promise((resolve, reject) => {
-    const sent = request({
-      agent,
-      port,
-      path,
-      host: '127.0.0.1',
-      method: 'POST',
-      timeout: 15_000,
-      headers: {
-        host: 't.example.com',
-        origin: 'https://www.example.com',
-        'user-agent': userAgent,
-        'content-type': 'application/json',
-        'content-length': bytes.length
-      }
-    }, answer => {
-      let text = ''
-      answer.setEncoding('utf8').on('data', (chunk: string) => { text += chunk })
-      answer.on('end', () => {
-        resolve({ status: answer.statusCode ?? 0, retryAfter: answer.headers['retry-after'], text })
-      })
-      answer.on('error', reject)
-    })
-    sent.on('timeout', () => sent.destroy(new Error('no answer within 15 s')))
-    sent.on('error', reject)
-    sent.end(bytes)
-  })
-}
 
 /** Sends the whole plan at its rate, in an order that chance decides; resolves when every sender is done. */
 export async function sendLoad (plan: LoadPlan): Promise<LoadResult> {
@@ -98,51 +36,60 @@ export async function sendLoad (plan: LoadPlan): Promise<LoadResult> {
 
   async function tryOnce (path: string, body: object): Promise<boolean> {
     try {
-      const { status, retryAfter, text } = await post(agent, plan.port, path, body)
-      count(String(status))
-      if (status === 202) return true
-      const isKnown = status === 503 && retryAfter !== undefined
-      if (!isKnown && result.wrong.length < 20) result.wrong.push(`${path} ${status} ${text.slice(0, 200)}`)
-      return false
-    } catch (error) {
-      count(error instanceof Error && 'code' in error ? String(error.code) : 'no answer')
-      return false
-    }
-  }
-
-  async function sendLead (id: string, number: number): Promise<void> {
-    result.attempted.add(id)
-    const endMs = performance.now() + 120_000
-    while (performance.now() < endMs) {
-      if (await tryOnce('/v1/leads', leadBody(id, number))) {
-        result.ackedLeads.add(id)
-        return
+      const answer = await post(agent, plan.url, path, body)
+      count(wordOf(answer))
+      if (!isContract(answer) && result.wrong.length < 20) {
+        result.wrong.push(`${path} ${answer.status} ${answer.text.slice(0, 200)}`)
       }
-      await wait(100 + plan.chance() * 400)
+      return answer.status === 202
+    } catch (error) {
+      if (!(error instanceof Error)) throw error
+      count(wordOf(error))
+      return false
     }
   }
 
-  async function sendBeacons (ids: readonly string[], number: number): Promise<void> {
+  async function insist (path: string, body: object, forMs: number, pauseMs: number): Promise<boolean> {
+    const endMs = performance.now() + forMs
+    while (performance.now() < endMs) {
+      if (await tryOnce(path, body)) return true
+      await wait(pauseMs * (0.2 + plan.chance()))
+    }
+    return false
+  }
+
+  async function sendLead (id: string): Promise<void> {
+    result.attempted.add(id)
+    if (await insist(leadPath, leadBody(id), 1_800_000, 400)) result.ackedLeads.add(id)
+  }
+
+  /** A page gives up sooner: some beacons are never acknowledged, and may be stored or not. */
+  async function sendBeacons (ids: readonly string[]): Promise<void> {
     for (const id of ids) result.attempted.add(id)
-    if (await tryOnce('/v1/e', beaconBody(ids, number))) for (const id of ids) result.ackedBeacons.add(id)
+    if (!await insist(eventPath, { events: ids.map(eventBody) }, 8000, 1000)) return
+    for (const id of ids) result.ackedBeacons.add(id)
   }
 
   const sending: Promise<void>[] = []
   let leads = 0
   let beacons = 0
   const startedMs = performance.now()
+  let heldMs = 0
   while (leads < plan.leads || beacons < plan.beacons) {
+    const beforeMs = performance.now()
+    await plan.gate?.((leads + beacons) / (plan.leads + plan.beacons))
+    heldMs += performance.now() - beforeMs
     const isLead = plan.chance() * (plan.leads - leads + (plan.beacons - beacons) / beaconsPerPost) < plan.leads - leads
     if (isLead) {
-      sending.push(sendLead(`lead-${leads}`, leads))
+      sending.push(sendLead(`lead-${leads}`))
       leads++
     } else {
       const ids = Array.from({ length: Math.min(beaconsPerPost, plan.beacons - beacons) }, (_, index) =>
         `beacon-${beacons + index}`)
-      sending.push(sendBeacons(ids, beacons))
+      sending.push(sendBeacons(ids))
       beacons += ids.length
     }
-    const aheadMs = (leads + beacons) / plan.rate * 1000 - (performance.now() - startedMs)
+    const aheadMs = (leads + beacons) / plan.rate * 1000 - (performance.now() - startedMs - heldMs)
     if (aheadMs > 2) await wait(aheadMs)
   }
   await Promise.all(sending)

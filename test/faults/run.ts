@@ -1,17 +1,18 @@
 // One seed of the fault suite: the product under load while gateway, worker and Postgres are killed at random.
-import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { startEmbedded } from '../../config/embedded.ts'
 import { migrate } from '../../config/migrate.ts'
-import { isOutage, openPool, type Pool } from '../../config/postgres.ts'
-import { startFakeNetworks } from '../../demo/networks/fake_networks.ts'
 import { seededChance } from './chance.ts'
-import { sendLoad, type LoadResult } from './load.ts'
+import { sendFresh } from './fresh.ts'
+import { sendLoad } from './load.ts'
+import { networkFaults, runNetworks } from './networks.ts'
 import { audit, type Findings } from './oracle.ts'
-import { freePort, postgresVictim, startService, type Victim } from './processes.ts'
+import { postgresVictim, type Victim } from './processes.ts'
+import { untilSettled } from './settled.ts'
+import { openWorld, type World } from './world.ts'
 
 export interface RunPlan {
   seed: number
@@ -22,6 +23,8 @@ export interface RunPlan {
   kills: number
   /** The longest that a victim serves before it is killed again, in milliseconds. */
   lifeMs: number
+  /** Ends the leases of the dead at once, instead of waiting for them: the same paths in less time. */
+  hurriesLeases: boolean
 }
 
 export interface RunReport extends Findings {
@@ -29,129 +32,98 @@ export interface RunReport extends Findings {
   seconds: number
   kills: Record<string, number>
   answers: Record<string, number>
+  /** How long a new lead took to all networks once everything was whole again. */
+  freshSeconds: number | null
+  spooled: number
 }
 
-/** A share of the network's answers: one in ten 5xx, one in twenty 429, one in fifty never comes. */
-const faults = {
-  rate: 0.17,
-  faults: [
-    ...new Array(10).fill({ kind: 'status', status: 503 }),
-    ...new Array(5).fill({ kind: 'status', status: 429, code: 4, retry_after_seconds: 1 }),
-    ...new Array(2).fill({ kind: 'hang', processed: true })
-  ]
-}
-
-function settingsText (fakesUrl: string): string {
-  return JSON.stringify({
-    sites: {
-      main: {
-        hosts: ['t.example.com'],
-        origins: ['https://www.example.com'],
-        consent: 'opt_in',
-        defaults: { country: 'DE', currency: 'EUR', lead_value: 50 },
-        destinations: {
-          meta: { pixel_id: '1234567890', access_token: 'a-token', events: 'all', endpoint: `${fakesUrl}/meta` }
-        }
-      }
-    },
-    // All senders share one address here.
-    rate_limits: { events_per_minute: 10_000_000, leads_per_minute: 10_000_000 }
-  })
+interface Killing {
+  isLoadOver: boolean
+  /** Unix milliseconds. */
+  lastWorkerKillMs: number
 }
 
 /** Kills each victim at random while the load runs, and afterwards until each was killed often enough. */
 async function killAtRandom (
-  victims: readonly Victim[], plan: RunPlan, chance: () => number, isLoadOver: () => boolean
+  victims: readonly Victim[], plan: RunPlan, chance: () => number, killing: Killing
 ): Promise<void> {
+  // One that comes back quickly waits for the others: a worker cannot start while its Postgres is killed over and over.
+  const isAhead = (victim: Victim) => victim.kills() > Math.min(...victims.map(other => other.kills())) + 1
   await Promise.all(victims.map(async victim => {
-    while (!isLoadOver() || victim.kills() < plan.kills) {
-      if (!await victim.isUp()) {
+    while (!killing.isLoadOver || victim.kills() < plan.kills) {
+      if (isAhead(victim) || !await victim.isUp()) {
         await wait(50)
         continue
       }
       await wait(300 + chance() * plan.lifeMs)
       victim.kill()
+      if (victim.name === 'worker') killing.lastWorkerKillMs = Date.now()
     }
   }))
 }
 
-async function ask<T> (question: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await question()
-  } catch (error) {
-    if (isOutage(error)) return undefined
-    throw error
-  }
-}
-
-/** Waits until nothing is open any more: all that was acknowledged is stored, routed and settled. */
-async function untilSettled (pool: Pool, load: LoadResult, onWait: (open: string) => void): Promise<void> {
-  const endMs = performance.now() + 240_000
-  while (performance.now() < endMs) {
-    const open = await ask(async () => {
-      // Retries wait for minutes, promised to a job of then; what they would do then, they do now. An attempt that is
-      // under way is not touched: what it holds is due already.
-      await pool.query(`UPDATE deliveries SET due_at = now(), hold_until = now()
-        WHERE state = 'waiting' AND due_at > now() + interval '5 s'`)
-      const { rows: [row] } = await pool.query<{ events: number, unrouted: number, waiting: number }>(`
-        SELECT (SELECT count(DISTINCT event_id) FROM events) AS events,
-          (SELECT count(*) FROM unrouted_batches) AS unrouted,
-          (SELECT count(*) FROM deliveries WHERE state = 'waiting') AS waiting`)
-      return row
-    })
-    const acked = load.ackedLeads.size + load.ackedBeacons.size
-    if (open !== undefined && open.unrouted === 0 && open.waiting === 0 && open.events >= acked) return
-    onWait(JSON.stringify(open))
-    await wait(500)
+/** So much of the load may be sent before the next kills: all of them happen under load, however slow a restart is. */
+function gateOf (victims: readonly Victim[], plan: RunPlan): (share: number) => Promise<void> {
+  return async share => {
+    while (share > Math.min(...victims.map(victim => victim.kills() + 1)) / plan.kills) await wait(50)
   }
 }
 
 /** Runs one seed in a folder of its own, which is removed afterwards. `say` gets what there is to watch. */
 export async function runSeed (plan: RunPlan, say: (line: string) => void): Promise<RunReport> {
-  const startedMs = performance.now()
-  const chance = seededChance(plan.seed)
-  const folder = mkdtempSync(join(tmpdir(), 'postern-faults-'))
-  const fakes = await startFakeNetworks({ behaviour: { type: 'meta', random: { seed: plan.seed, ...faults } } })
-  const postgresFolder = join(folder, 'postgres')
-  const database = await startEmbedded({ folder: postgresFolder })
-  await migrate({ url: database.url })
-  const pool = openPool({ url: database.url, name: 'oracle', onError: () => undefined, connectTimeoutMs: 5000 })
-  const settings = join(folder, 'postern.yaml')
-  writeFileSync(settings, settingsText(fakes.url))
-  const port = await freePort()
-  const env = {
-    PATH: process.env.PATH,
-    DATABASE_URL: database.url,
-    POSTERN_SECRET: randomBytes(32).toString('base64url'),
-    POSTERN_CONFIG: settings,
-    POSTERN_DATA: join(folder, 'data'),
-    POSTERN_LOG: 'warn',
-    POSTERN_HOST: '127.0.0.1',
-    PORT: String(port)
-  }
-  const services = [await startService('gateway', env, say), await startService('worker', env, say)]
-  const victims = [...services, await postgresVictim(postgresFolder, pool)]
+  const folder = mkdtempSync(join(tmpdir(), 'postern-seed-'))
+  const database = await startEmbedded({ folder })
   try {
-    let isLoadOver = false
-    const killing = killAtRandom(victims, plan, chance, () => isLoadOver)
-    const load = await sendLoad({ ...plan, port, chance })
-    isLoadOver = true
-    await killing
-    fakes.behave({})
-    await untilSettled(pool, load, say)
-    const findings = await audit(pool, load, plan.leads, fakes.received())
-    return {
-      seed: plan.seed,
-      seconds: Math.round((performance.now() - startedMs) / 1000),
-      kills: Object.fromEntries(victims.map(victim => [victim.name, victim.kills()])),
-      answers: Object.fromEntries(load.answers),
-      ...findings
+    await migrate({ url: database.url })
+    const world = await openWorld({
+      databaseUrl: database.url,
+      networks: runNetworks,
+      behaviour: { random: { seed: plan.seed, ...networkFaults } },
+      say
+    })
+    try {
+      return await runIn(world, folder, plan, say)
+    } finally {
+      await world.close()
     }
   } finally {
-    for (const service of services) await service.stop()
-    await pool.end()
-    await fakes.close()
     await database.stop()
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function runIn (world: World, postgres: string, plan: RunPlan, say: (line: string) => void): Promise<RunReport> {
+  const startedMs = performance.now()
+  const chance = seededChance(plan.seed)
+  const { pool, fakes } = world
+  const gateway = await world.start('gateway')
+  const victims = [gateway, await world.start('worker'), await postgresVictim(postgres, pool)]
+  const killing: Killing = { isLoadOver: false, lastWorkerKillMs: 0 }
+  const killed = killAtRandom(victims, plan, chance, killing)
+  const load = await sendLoad({ ...plan, url: gateway.url, chance, gate: gateOf(victims, plan) })
+  killing.isLoadOver = true
+  await killed
+  fakes.behave({})
+  const deadBeforeMs = plan.hurriesLeases ? killing.lastWorkerKillMs : undefined
+  const settle = async () => {
+    await untilSettled(pool, { acked: load.ackedLeads.size + load.ackedBeacons.size, onWait: say, deadBeforeMs })
+  }
+  await settle()
+  const freshSeconds = await sendFresh(world, gateway, load)
+  await settle()
+  const findings = await audit({ ...world, load, received: fakes.received() })
+  const unheard = plan.leads + 1 - load.ackedLeads.size
+  if (unheard > 0) findings.problems.push(`${unheard} leads were never acknowledged, although their senders insisted`)
+  if (freshSeconds === null) findings.problems.push('a new lead did not reach the networks after everything was healed')
+  const spooled = world.spooled()
+  if (spooled.length > 0) findings.problems.push(`left in the spool: ${spooled.slice(0, 5).join(', ')}`)
+  return {
+    seed: plan.seed,
+    seconds: Math.round((performance.now() - startedMs) / 1000),
+    kills: Object.fromEntries(victims.map(victim => [victim.name, victim.kills()])),
+    answers: Object.fromEntries(load.answers),
+    freshSeconds,
+    spooled: spooled.length,
+    ...findings
   }
 }
