@@ -1,0 +1,68 @@
+// Waiting until a run is over: everything acknowledged is stored, routed and settled.
+import { setTimeout as wait } from 'node:timers/promises'
+import { isOutage, type Pool } from '../../config/postgres.ts'
+
+export interface SettledPlan {
+  /** Events that must be stored. */
+  acked: number
+  /** Told what is still open. */
+  onWait: (open: string) => void
+  /**
+   * When the last worker was killed (Unix ms): leases and promises from before then belong to the dead, and end now
+   * instead of after their three quarters of a minute. Absent: they run out by themselves.
+   */
+  deadBeforeMs?: number
+}
+
+/** Without any progress for so long, nothing more will come: two leases, a breaker's pause and a slow restart. */
+const patienceMs = 240_000
+
+/** Answers undefined while Postgres is away. */
+export async function ask<T> (question: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await question()
+  } catch (error) {
+    if (isOutage(error)) return undefined
+    throw error
+  }
+}
+
+/**
+ * Retries wait for minutes, promised to a job of then; what they would do then, they do now. An attempt that is under
+ * way is not touched: what it holds is due already.
+ */
+async function hurry (pool: Pool, deadBeforeMs: number | undefined): Promise<void> {
+  await pool.query(`UPDATE deliveries SET due_at = now(), hold_until = now()
+    WHERE state = 'waiting' AND due_at > now() + interval '5 s'`)
+  if (deadBeforeMs === undefined) return
+  await pool.query(`
+    UPDATE deliveries d SET hold_until = now()
+    WHERE state = 'waiting' AND hold_until > now() AND due_at <= now() AND NOT EXISTS (
+      SELECT FROM attempts a WHERE a.id = d.attempt_id AND a.day = d.day AND a.ended_at IS NULL
+        AND a.started_at >= to_timestamp($1::float8 / 1000))`, [deadBeforeMs])
+}
+
+/** Resolves when nothing is open any more, or when nothing moves: then the audit says what is missing. */
+export async function untilSettled (pool: Pool, plan: SettledPlan): Promise<void> {
+  let seen = ''
+  let movedMs = performance.now()
+  while (performance.now() - movedMs < patienceMs) {
+    const open = await ask(async () => {
+      await hurry(pool, plan.deadBeforeMs)
+      const { rows: [row] } = await pool.query<{ events: number, unrouted: number, waiting: number, tries: number }>(`
+        SELECT (SELECT count(DISTINCT event_id) FROM events) AS events,
+          (SELECT count(*) FROM unrouted_batches) AS unrouted,
+          (SELECT count(*) FROM deliveries WHERE state = 'waiting') AS waiting,
+          (SELECT last_value FROM attempt_id) AS tries`)
+      return row
+    })
+    if (open !== undefined && open.unrouted === 0 && open.waiting === 0 && open.events >= plan.acked) return
+    const now = JSON.stringify(open)
+    if (now !== seen) {
+      seen = now
+      movedMs = performance.now()
+      plan.onWait(now)
+    }
+    await wait(500)
+  }
+}
