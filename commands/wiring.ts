@@ -20,6 +20,7 @@ export function gatewaySites (settings: Settings): GatewaySite[] {
     rule: site.rule,
     consentDays: site.consentDays,
     cookies: site.cookies,
+    keepsCookies: site.keep_cookies,
     defaultCountry: site.defaults.country,
     thankYou: site.thank_you,
     redirectHosts: site.redirect_hosts.map(host => host.toLowerCase()),

@@ -128,7 +128,7 @@ test('defaults are in place, a short consent and a map mean the same, whole numb
     const short = read(`${head}    consent: opt_out\n`).sites[0]
     t.same(short?.rule, { consent: 'opt_out', gpc: 'drop', optOutCountries: [] })
     t.equal(short?.consentDays, 180)
-    t.same(short?.cookies, { visitor: '_pstn', consent: '_pstn_c' })
+    t.same(short?.cookies, { visitor: '_pstn', consent: '_pstn_c', keeper: '_pstn_k' })
     const map = read(`${head}    consent: { rule: by_country, gpc: limit, ` +
       'opt_out_countries: [US], valid_for_days: 30 }\n')
     t.same(map.sites[0]?.rule, { consent: 'by_country', gpc: 'limit', optOutCountries: ['US'] })

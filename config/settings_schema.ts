@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox'
 import { consentRules, gpcRules } from '../schema/consent.ts'
 import { consentPlatformNames } from '../schema/consent_platforms.ts'
 import { eventLevels } from '../schema/event_names.ts'
+import { keptLabels } from '../schema/kept_cookies.ts'
 import { scriptModuleNames } from '../schema/script_modules.ts'
 
 const closed = { additionalProperties: false }
@@ -138,8 +139,17 @@ export const Site = Type.Object({
   vendors: Type.Object({ google: Type.Optional(GoogleTagGateway) }, { ...closed, default: {} }),
   cookies: Type.Object({
     visitor: Type.String({ pattern: '^[\\w-]+$', default: '_pstn', description: 'Name of the visitor cookie.' }),
-    consent: Type.String({ pattern: '^[\\w-]+$', default: '_pstn_c', description: 'Name of the consent cookie.' })
+    consent: Type.String({ pattern: '^[\\w-]+$', default: '_pstn_c', description: 'Name of the consent cookie.' }),
+    keeper: Type.String({
+      pattern: '^[\\w-]+$', default: '_pstn_k', description: 'Name of the keeper\'s cookie: since when it keeps others.'
+    })
   }, { ...closed, default: {} }),
+  keep_cookies: Type.Array(Type.Enum([...keptLabels]), {
+    default: ['*'],
+    description: 'The ids of the page\'s own tags that the gateway sets again, with their value and for the rest of ' +
+      'their life, where the browser would end them after a week and consent covers them. * is all, [] none; ' +
+      'docs/script.md, "What is kept, and how long".'
+  }),
   query_keys: Type.Array(Type.String(), {
     default: [], description: 'Query keys of page addresses that may leave, besides utm_*.'
   }),

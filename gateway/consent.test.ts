@@ -70,7 +70,7 @@ test('a revoke ends all cookies, is recorded for the visitor, and forgets the la
 
   const answer = await tell(world, { consent: denied }, withCookies({ _pstn: visitor, _pstn_c: '1.1111.1764000000' }))
   t.match(answer, { status: 200, json: { consent: denied } })
-  t.same(endedBy(answer), ['_fbc', '_fbp', '_pstn', '_pstn_c'])
+  t.same(endedBy(answer), ['_fbc', '_fbp', '_pstn', '_pstn_c', '_pstn_k'])
   const lines = (answer.headers['set-cookie'] ?? []).filter(line => line.startsWith('_pstn='))
   t.same(lines, ['_pstn=; Path=/; Max-Age=0; Domain=example.com; Secure; SameSite=Lax',
     '_pstn=; Path=/; Max-Age=0; Secure; SameSite=Lax'], 'wherever it was set')
@@ -90,9 +90,9 @@ test('what is taken back in part ends in part', async t => {
   const cases: Array<[choice: object, ended: string[], kept: string | undefined]> = [
     [{ ...granted, ad_storage: 'denied' }, ['_fbc', '_fbp'], '1.0111'],
     [{ ...denied, analytics_storage: 'granted' }, ['_fbc', '_fbp'], '1.0001'],
-    [{ ...denied, ad_user_data: 'granted' }, ['_fbc', '_fbp', '_pstn'], '1.0100'],
+    [{ ...denied, ad_user_data: 'granted' }, ['_fbc', '_fbp', '_pstn', '_pstn_k'], '1.0100'],
     [{ ...denied, ad_storage: 'granted' }, [], '1.1000'],
-    [{ ...denied, ad_personalization: 'granted' }, ['_fbc', '_fbp', '_pstn', '_pstn_c'], '']
+    [{ ...denied, ad_personalization: 'granted' }, ['_fbc', '_fbp', '_pstn', '_pstn_c', '_pstn_k'], '']
   ]
   for (const [choice, ended, kept] of cases) {
     const answer = await tell(world, choice)
@@ -104,7 +104,7 @@ test('what is taken back in part ends in part', async t => {
 test('where silence is a yes, a refusal is remembered', async t => {
   const world = await gatewayWorld(t, { sites: [{ ...site, rule: { ...site.rule, consent: 'opt_out' } }] })
   const answer = await tell(world, denied)
-  t.same(endedBy(answer), ['_fbc', '_fbp', '_pstn'])
+  t.same(endedBy(answer), ['_fbc', '_fbp', '_pstn', '_pstn_k'])
   t.match(setCookiesOf(answer).get('_pstn_c')?.value, /^1\.0000\./)
 })
 

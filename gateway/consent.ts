@@ -8,6 +8,7 @@ import { setCookie, type CookieScope } from './cookies.ts'
 import { judgeOrigin, judgeTrust, openDoor } from './door.ts'
 import { storedChoice } from './gather.ts'
 import { siteOf, type Gateway } from './gateway.ts'
+import { keepCookies, refusedBy } from './keeper.ts'
 import type { Incoming } from './receive.ts'
 import { Refusal } from './refusal.ts'
 import type { RevokeLog } from './revokes.ts'
@@ -40,13 +41,17 @@ function endCookie (name: string, scope: CookieScope): string[] {
   return scope.domain === undefined ? [ofHost] : [setCookie(name, '', 0, scope, false), ofHost]
 }
 
-/** The choice's own cookie, with the time at which it was made: a choice that is told twice does not last longer. */
-function choiceCookie (choice: Partial<Consent>, { jar, site, scope }: Door, nowMs: number): string {
+/** When a choice was made: one that is told twice was made the first time, and does not last longer. */
+function chosenAtSeconds (choice: Partial<Consent>, { jar, site }: Door, nowMs: number): number {
   const nowSeconds = Math.floor(nowMs / 1000)
   const stored = storedChoice({ jar, site }, nowMs)
   const isKnown = stored !== undefined && consentMarks(stored.consent) === consentMarks(choice)
-  const chosenAt = isKnown ? Math.min(stored.chosenAtSeconds, nowSeconds) : nowSeconds
-  const leftSeconds = chosenAt + site.consentDays * daySeconds - nowSeconds
+  return isKnown ? Math.min(stored.chosenAtSeconds, nowSeconds) : nowSeconds
+}
+
+/** The choice's own cookie, with that time. */
+function choiceCookie (choice: Partial<Consent>, chosenAt: number, { site, scope }: Door, nowMs: number): string {
+  const leftSeconds = chosenAt + site.consentDays * daySeconds - Math.floor(nowMs / 1000)
   return setCookie(site.cookies.consent, formatConsentCookie(choice, chosenAt), leftSeconds, scope, false)
 }
 
@@ -57,15 +62,32 @@ function isKept (consent: EffectiveConsent, site: Site, country: string | undefi
 }
 
 /** The Set-Cookie lines of a choice: what it allows is renewed, what it forbids ends. */
-function cookiesFor (choice: Partial<Consent>, consent: EffectiveConsent, door: Door, nowMs: number): string[] {
-  const { site, scope } = door
+function cookiesFor (
+  choice: Partial<Consent>, consent: EffectiveConsent, door: Door, nowMs: number, keys: Gateway['keys']
+): string[] {
+  const { site, scope, gpc } = door
   const may = storable(consent)
+  const chosenAt = chosenAtSeconds(choice, door, nowMs)
+  const kept = keepCookies({
+    ...door,
+    data: {},
+    may,
+    refused: refusedBy({ consent: choice, gpc }, may),
+    grantedAtMs: chosenAt * 1000,
+    isOfPage: true,
+    nowMs
+  }, keys)
+  const ended = [
+    ...may.visitor ? [] : [site.cookies.visitor, site.cookies.keeper],
+    ...may.adIds ? [] : ['_fbp', '_fbc']
+  ]
+  for (const name of ended) kept.delete(name)
   return [
     ...isKept(consent, site, door.browser.country)
-      ? [choiceCookie(choice, door, nowMs)]
+      ? [choiceCookie(choice, chosenAt, door, nowMs)]
       : endCookie(site.cookies.consent, scope),
-    ...may.visitor ? [] : endCookie(site.cookies.visitor, scope),
-    ...may.adIds ? [] : ['_fbp', '_fbc'].flatMap(name => endCookie(name, scope))
+    ...ended.flatMap(name => endCookie(name, scope)),
+    ...kept.values()
   ]
 }
 
@@ -92,7 +114,7 @@ async function choose (request: FastifyRequest, reply: FastifyReply, gateway: Ga
   if (choice.ad_storage === 'denied' || choice.ad_user_data === 'denied') {
     await revokes.record(site.name, visitorsOf(door, seed, nowMs, gateway.keys), nowMs)
   }
-  if (door.takesCookies) reply.header('set-cookie', cookiesFor(choice, consent, door, nowMs))
+  if (door.takesCookies) reply.header('set-cookie', cookiesFor(choice, consent, door, nowMs, gateway.keys))
   const { ad_storage: ads, ad_user_data: data, ad_personalization: persona, analytics_storage: analytics } = consent
   return {
     status: 'recorded',

@@ -4,26 +4,24 @@ import { isLoopback, registrableDomain } from './site.ts'
 /** Every value of every cookie, verbatim and in order: a name may come twice, and only one of them may be ours. */
 export type Jar = ReadonlyMap<string, readonly string[]>
 
-const mostCookies = 200
-
-/** Reads a Cookie header. Values are not decoded: click ids must survive byte for byte. */
+/**
+ * Reads a Cookie header. Values are not decoded and keep their quotes, as a page's scripts see them (RFC 6265bis §5.6):
+ * ids must survive byte for byte. None is left out, however many there are, since one of them may be a refusal; the
+ * server's limit for headers bounds them.
+ */
 export function readJar (header: string | undefined): Jar {
   const jar = new Map<string, string[]>()
   if (header === undefined) return jar
-  for (const pair of header.split(';').slice(0, mostCookies)) {
+  for (const pair of header.split(';')) {
     const at = pair.indexOf('=')
     if (at < 1) continue
     const name = pair.slice(0, at).trim()
-    const value = unquoted(pair.slice(at + 1).trim())
+    const value = pair.slice(at + 1).trim()
     const values = jar.get(name)
     if (values === undefined) jar.set(name, [value])
     else values.push(value)
   }
   return jar
-}
-
-function unquoted (value: string): string {
-  return value.length > 1 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
 }
 
 /** Where and how this request's cookies are set. */

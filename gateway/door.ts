@@ -87,6 +87,7 @@ Omit<Incoming, 'posts' | 'sentAt' | 'isOverLimit'> {
       ip: visitor.address,
       userAgent: header(request, 'user-agent'),
       hints: {
+        brands: header(request, 'sec-ch-ua'),
         platform: header(request, 'sec-ch-ua-platform'),
         platformVersion: header(request, 'sec-ch-ua-platform-version'),
         mobile: header(request, 'sec-ch-ua-mobile'),

@@ -12,7 +12,14 @@ export interface BrowserFacts {
   ip?: string
   userAgent?: string
   /** Client hints and the purpose of the request, verbatim. */
-  hints: { platform?: string, platformVersion?: string, mobile?: string, model?: string, fullVersionList?: string }
+  hints: {
+    brands?: string
+    platform?: string
+    platformVersion?: string
+    mobile?: string
+    model?: string
+    fullVersionList?: string
+  }
   purpose?: string
   country?: string
 }

@@ -2,6 +2,7 @@
 import type { Storable } from '../schema/consent.ts'
 import type { EventData } from '../schema/event.ts'
 import { storedChoice } from './gather.ts'
+import { keepCookies, refusedBy } from './keeper.ts'
 import type { Draft } from './read.ts'
 import type { Deps, Incoming } from './receive.ts'
 import { makeMetaCookies, makeVisitorId, metaCookieLine, verifyVisitor, visitorCookie } from './visitor.ts'
@@ -12,16 +13,28 @@ export interface Identified {
   setCookies: Map<string, string>
 }
 
+/** What comes with a new page of the site: its tags have just run, or are about to. */
+const pageEvents = new Set(['page_view', 'landing'])
+
 /**
- * Without consent for any id: nothing at all. A signed sender names its visitor itself and takes no cookies. A browser
- * is who its signed cookie says; without one it becomes a new visitor, if the answer can tell it so.
+ * Without consent for any id: nothing at all, and what the keeper kept alive ends where it was refused. A signed sender
+ * names its visitor itself and takes no cookies. A browser is who its signed cookie says; without one it becomes a new
+ * visitor, if the answer can tell it so.
  */
 export function identify (
   data: EventData, draft: Draft, may: Storable, incoming: Incoming, nowMs: number, deps: Deps
 ): Identified {
-  const setCookies = new Map<string, string>()
+  if (incoming.trust === 'signed') {
+    return { data: may.visitor ? { ...data, visitor_id: draft.visitor.visitorId } : data, setCookies: new Map() }
+  }
+  const choice = storedChoice(incoming, nowMs)
+  const grantedAtMs = choice === undefined ? undefined : choice.chosenAtSeconds * 1000
+  const isOfPage = pageEvents.has(draft.eventName) || incoming.posts.some(post => 'lead' in post)
+  const refused = refusedBy(data, may)
+  const setCookies = incoming.takesCookies
+    ? keepCookies({ ...incoming, data, may, refused, grantedAtMs, isOfPage, nowMs }, deps.keys)
+    : new Map<string, string>()
   if (!may.visitor) return { data, setCookies }
-  if (incoming.trust === 'signed') return { data: { ...data, visitor_id: draft.visitor.visitorId }, setCookies }
 
   const { site, jar, scope } = incoming
   const { keys, firstSeenMs } = deps
@@ -31,7 +44,7 @@ export function identify (
     scope,
     nowMs,
     consentDays: site.consentDays,
-    grantedAtMs: (storedChoice(incoming, nowMs)?.chosenAtSeconds ?? nowMs / 1000) * 1000
+    grantedAtMs: grantedAtMs ?? nowMs
   }
   const verified = verifyVisitor(facts, keys)
   if (!incoming.takesCookies) {

@@ -6,7 +6,7 @@ import type { ConsentPlatform } from '../schema/consent_platforms.ts'
 import { remember } from './bounded.ts'
 import type { SiteVendors } from './vendors/vendor.ts'
 
-export interface CookieNames { visitor: string, consent: string }
+export interface CookieNames { visitor: string, consent: string, keeper: string }
 
 export interface GatewaySite {
   name: string
@@ -26,6 +26,8 @@ export interface GatewaySite {
   /** For how many days a grant holds. */
   consentDays: number
   cookies: CookieNames
+  /** Which ids of the page's tags are kept alive, as schema/kept_cookies.ts names them; `*` is all. */
+  keepsCookies: readonly string[]
   /** The country that a phone number without a prefix belongs to. */
   defaultCountry?: string
   thankYou?: string

@@ -28,7 +28,8 @@ export const site: GatewaySite = {
   consentCookies: [],
   rule: { consent: 'opt_in', gpc: 'drop', optOutCountries: [] },
   consentDays: 180,
-  cookies: { visitor: '_pstn', consent: '_pstn_c' },
+  cookies: { visitor: '_pstn', consent: '_pstn_c', keeper: '_pstn_k' },
+  keepsCookies: ['*'],
   defaultCountry: 'DE',
   thankYou: 'https://www.example.com/thanks',
   redirectHosts: ['www.example.com'],
@@ -40,6 +41,8 @@ export const site: GatewaySite = {
 
 export const browserAgent = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) ' +
   'Chrome/142.0.0.0 Safari/537.36'
+/** What it says of itself beside, as Chromium does over HTTPS: by that it is known to leave scripts' cookies alone. */
+export const browserBrands = '"Chromium";v="142", "Google Chrome";v="142", "Not_A Brand";v="99"'
 export const granted = {
   ad_storage: 'granted', ad_user_data: 'granted', ad_personalization: 'granted', analytics_storage: 'granted'
 }
@@ -87,6 +90,7 @@ export async function send (base: string, body: unknown, options: PostOptions = 
   const isRaw = typeof body === 'string' || Buffer.isBuffer(body)
   const bytes = Buffer.from(isRaw ? body : JSON.stringify(body))
   const headers: Record<string, string> = { host, 'user-agent': browserAgent }
+  if (options.headers?.['user-agent'] === undefined) headers['sec-ch-ua'] = browserBrands
   if (origin !== null) headers.origin = origin
   if (type !== null && method === 'POST') headers['content-type'] = type
   if (method === 'POST') headers['content-length'] = String(bytes.length)
