@@ -87,7 +87,8 @@ const touchesStatement = {
   name: 'append_touches',
   text: `INSERT INTO touches (site, visitor, digest, seen_at, sealed)
     SELECT DISTINCT ON (site, visitor, digest) site, visitor, digest, to_timestamp(ms::float8 / 1000), sealed
-    FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[]) AS u (site, visitor, digest, ms, sealed)
+    FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[])
+      AS u (site, visitor, digest, ms, sealed)
     ORDER BY site, visitor, digest, ms
     ON CONFLICT DO NOTHING`
 }

@@ -14,7 +14,7 @@ import { touchOf } from './receive.ts'
 import { redact } from './redact.ts'
 import { Refusal } from './refusal.ts'
 
-/** What a landing leads to. Nothing has happened yet: the cookies are the page's to set, the rest is for keepLanding(). */
+/** What a landing leads to. Nothing has happened yet: the cookies are the page's to set, the rest is keepLanding()'s. */
 export interface Landing {
   site: string
   /** Set-Cookie lines; none without consent, and none for a visitor who has them all. */
@@ -41,7 +41,8 @@ export function isDocumentRequest (request: FastifyRequest): boolean {
 
 /** Whether an address says by itself that somebody comes in: by a click id, a campaign, or another site's link. */
 function isLandingAddress (address: string, referrer: string | undefined, nowMs: number): boolean {
-  return collectClickIds({ page_location: address }, nowMs) !== undefined || readCampaign(address, referrer) !== undefined
+  const clickIds = collectClickIds({ page_location: address }, nowMs)
+  return clickIds !== undefined || readCampaign(address, referrer) !== undefined
 }
 
 const usable = (text: string | undefined): string | undefined => {

@@ -1,15 +1,18 @@
 // The gateway's HTTP server: one public port for scripts, forms and servers. Knows routes and limits, not events.
 import { randomBytes, randomUUID, randomInt } from 'node:crypto'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import rateLimit from '@fastify/rate-limit'
 import type { Keys } from '../config/keys.ts'
 import type { IngestLog } from './arrival.ts'
 import { rememberFirst } from './bounded.ts'
+import { answerBrokenRequest } from './broken_request.ts'
 import { addCollectRoutes } from './collect.ts'
 import { addConsentRoute, consentRoute } from './consent.ts'
 import { allowOrigin, answerPreflight } from './door.ts'
-import { openPaths } from './front/paths.ts'
+import { openPaths, type Paths } from './front/paths.ts'
+import { limitOwnBody, limitSiteBody } from './front/patience.ts'
+import { addFront, isForTunnel, type FrontOptions } from './front/proxy.ts'
 import { siteOf, type Gateway } from './gateway.ts'
 import type { GatewayLog, GatewayMetrics } from './journal.ts'
 import { base32 } from './lead_id.ts'
@@ -40,7 +43,8 @@ export interface GatewayDeps {
   isReady: () => Promise<boolean>
   now?: () => number
   limits?: Partial<Limits>
-  pressure?: Pressure
+  /** The way to the site behind us. */
+  front?: Pick<FrontOptions, 'limits' | 'capture'>
   pressure?: Pressure
   vendorProxy?: VendorProxyOptions
 }
@@ -77,20 +81,27 @@ function kindOf (route: string | undefined): 'lead' | 'event' | undefined {
 
 /** Builds the server without listening. Closing it waits for the answers that are owed, and for the ingest log. */
 export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance> {
-  const app = Fastify({
-    logger: false,
-    // Coercion would turn `event_id: null` into '' and `value: null` into 0; ours is in coerce.ts.
-    ajv: { customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false } },
   const findSite = openSites(deps.sites)
   const isTrusted = trustProxies(deps.trustProxy)
   const paths = openPaths(findSite, isTrusted)
+  const isFront = deps.sites.some(site => site.upstream !== undefined)
+  const app = Fastify({
+    logger: false,
+    rewriteUrl: paths.rewrite,
+    // Coercion would turn `event_id: null` into '' and `value: null` into 0; ours is in coerce.ts.
+    ajv: { customOptions: { coerceTypes: false, useDefaults: false, removeAdditional: false } },
     trustProxy: deps.trustProxy.length === 0 ? false : isTrusted,
     requestIdHeader: false,
-    rewriteUrl: paths.rewrite,
     bodyLimit: 64 * 1024,
-    requestTimeout: 15_000,
+    // In front of a site its uploads may take their time; ours may not (front/patience.ts).
+    requestTimeout: isFront ? 0 : 15_000,
     keepAliveTimeout: 65_000,
-    http: { headersTimeout: 10_000, maxHeaderSize: 16 * 1024, connectionsCheckingInterval: 2000 },
+    http: {
+      headersTimeout: 10_000,
+      maxHeaderSize: 16 * 1024,
+      connectionsCheckingInterval: 2000,
+      shouldUpgradeCallback: raw => isFront && isForTunnel(raw, paths)
+    },
     routerOptions: { maxParamLength: 100 },
     forceCloseConnections: 'idle',
     // Ours says so in the same words as every other refusal, and when to come back.
@@ -104,7 +115,7 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
-  addGuards(app, deps, findSite)
+  addGuards(app, deps, { findSite, paths, isFront })
   await addPressureGuard(app, deps.metrics, kindOf, deps.pressure)
   handleErrors(app, ({ route, error }) => {
     const { name, stack } = error instanceof Error ? error : { name: 'unknown', stack: undefined }
@@ -121,8 +132,8 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   addConsentRoute(app, gateway, deps.revokes)
   addScriptRoutes(app, deps.script)
   addLandingRoute(app, gateway)
-  addLandingRoute(app, gateway)
   await addVendorRoutes(app, { sites: deps.sites, logger: deps.logger, now: gateway.now, ...deps.vendorProxy })
+  if (isFront) await addFront(app, { ...deps.front, paths, gateway })
   addPreflight(app)
   addHealth(app, deps)
   app.setNotFoundHandler((request, reply) => {
@@ -170,14 +181,18 @@ function openGateway (app: FastifyInstance, deps: GatewayDeps): Gateway {
   }
 }
 
+interface Ways { findSite: ReturnType<typeof openSites>, paths: Paths, isFront: boolean }
+
 /** Everything that happens to every request: the site of its host, CORS, headers, counting; and 503 while closing. */
-function addGuards (app: FastifyInstance, deps: GatewayDeps, findSite: ReturnType<typeof openSites>): void {
+function addGuards (app: FastifyInstance, deps: GatewayDeps, { findSite, paths, isFront }: Ways): void {
   let isClosing = false
   app.decorateRequest('site', null)
   app.addHook('preClose', async () => { isClosing = true })
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
     request.site = findSite(request.host) ?? null
+    if (request.url === paths.frontRoute) return limitSiteBody(request)
+    if (isFront && request.method === 'POST') limitOwnBody(request, answerBrokenRequest)
+    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
     const route = request.routeOptions.url
     if (route === '/livez' || route === '/readyz') {
       if (request.site !== null) throw new Refusal('not_found', 'there is nothing at this address')
@@ -193,7 +208,7 @@ function addGuards (app: FastifyInstance, deps: GatewayDeps, findSite: ReturnTyp
   // A kept-alive connection would hold the server open for as long as its client likes.
   app.addHook('onSend', async (_request, reply) => { if (isClosing) reply.header('connection', 'close') })
   app.addHook('onResponse', async (request, reply) => {
-    const route = request.routeOptions.url ?? 'none'
+    const route = request.url === paths.frontRoute ? 'site' : request.routeOptions.url ?? 'none'
     deps.metrics.httpRequests.inc({ route, code: String(reply.statusCode) })
     deps.metrics.httpSeconds.observe({ route }, reply.elapsedTime / 1000)
     if (reply.statusCode === 503) deps.metrics.ingestShed.inc({ reason: 'unavailable' })
@@ -224,22 +239,6 @@ function addHealth (app: FastifyInstance, deps: GatewayDeps): void {
     if (await deps.isReady()) return { status: 'ready' }
     return await reply.status(503).header('retry-after', '5').send({ status: 'not_ready' })
   })
-}
-
-/** What never became a request: written to the socket by hand, in the same words. */
-function answerBrokenRequest (error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy(error)
-    return
-  }
-  const [status, code, text] = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-    ? [408, 'timeout', 'Request Timeout']
-    : error.code === 'HPE_HEADER_OVERFLOW'
-      ? [431, 'headers_too_large', 'Request Header Fields Too Large']
-      : [400, 'malformed_body', 'Bad Request']
-  const body = JSON.stringify({ error: { code, message: 'the request cannot be read' } })
-  socket.end(`HTTP/1.1 ${status} ${text}\r\nContent-Type: application/json; charset=utf-8\r\n` +
-    `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`)
 }
 
 /** Listens; resolves with the address as a URL. */

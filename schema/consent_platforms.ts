@@ -19,7 +19,9 @@ function choice (ads: boolean, analytics: boolean, chosenAtMs?: number): Platfor
   const state = (isGiven: boolean) => isGiven ? 'granted' as const : 'denied' as const
   return {
     consent: {
-      ad_storage: state(ads), ad_user_data: state(ads), ad_personalization: state(ads),
+      ad_storage: state(ads),
+      ad_user_data: state(ads),
+      ad_personalization: state(ads),
       analytics_storage: state(analytics)
     },
     ...chosenAtMs !== undefined && chosenAtMs > 0 ? { chosenAtSeconds: Math.floor(chosenAtMs / 1000) } : {}
@@ -51,7 +53,7 @@ function jsonObject (text: string): Record<string, unknown> | undefined {
 }
 
 /**
- * `{stamp:'…',necessary:true,preferences:false,statistics:true,marketing:true,method:'explicit',ver:1,utc:1740000000000}`,
+ * `{stamp:'…',necessary:true,preferences:false,statistics:true,marketing:true,method:'explicit',utc:1740000000000}`,
  * percent-encoded and no JSON (cookiebot.com/en/developer, "Server-side usage"). What the banner assumed is no answer.
  */
 function readCookiebot (cookie: ReadCookie): PlatformChoice | undefined {

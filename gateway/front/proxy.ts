@@ -1,0 +1,221 @@
+// In front of the site: whatever is asked of its hosts outside our prefix goes to the owner's own server, and back.
+import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
+import httpProxy from '@fastify/http-proxy'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { header } from '../door.ts'
+import { siteOf, type Gateway } from '../gateway.ts'
+import { captureLanding, isDocumentRequest, keepLanding, type Landing } from '../landing.ts'
+import { pagePolicy, unreachablePage } from '../pages.ts'
+import { hostName } from '../site.ts'
+import { text, toSite, toVisitor, type Headers } from './headers.ts'
+import type { Paths } from './paths.ts'
+import { readPolicies } from './policy.ts'
+import { isShared, privately } from './sharing.ts'
+import { decoderFor, isPage, markEtag, ofBytes, scriptTag, unmarkEtags, withTag } from './tag.ts'
+import { openTunnels } from './tunnel.ts'
+import { carried, openWire, wireLimits, type WireLimits } from './wire.ts'
+
+export interface FrontOptions {
+  paths: Paths
+  gateway: Gateway
+  limits?: Partial<WireLimits>
+  /** In place of captureLanding(), for tests: a page must not care what becomes of it. */
+  capture?: typeof captureLanding
+}
+
+/** What a proxied request is about, beside the proxying. */
+interface Passage {
+  /** Whether the script's tag goes into the page. */
+  wantsTag: boolean
+  /** There as soon as it is decided. A page whose answer is faster goes without. */
+  landing?: Landing
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set on requests for the site behind us. */
+    passage: Passage | null
+  }
+}
+
+const upstreamOf = (request: FastifyRequest): string => {
+  const { upstream } = siteOf(request)
+  if (upstream === undefined) throw new Error('only sites with an upstream are proxied')
+  return upstream
+}
+
+/** What is looked at as a page now, or was fetched in advance to become one. */
+function becomesPage (request: FastifyRequest): boolean {
+  if (request.method !== 'GET') return false
+  if (isDocumentRequest(request)) return true
+  const destination = header(request, 'sec-fetch-dest')
+  const isInAdvance = /prefetch|prerender/i.test(header(request, 'sec-purpose') ?? '')
+  return isInAdvance && (destination === undefined || destination === 'document' || destination === 'empty')
+}
+
+function beginPassage (request: FastifyRequest, { gateway, capture = captureLanding }: FrontOptions): void {
+  const passage: Passage = { wantsTag: siteOf(request).insertsScript && becomesPage(request) }
+  request.passage = passage
+  if (!isDocumentRequest(request)) return
+  const fail = (error: unknown) => {
+    gateway.logger.error({ site: siteOf(request).name, error: error instanceof Error ? error.name : 'unknown' },
+      'a landing was not captured')
+  }
+  try {
+    capture(request, `${request.protocol}://${request.host}${request.originalUrl}`, gateway)
+      .then(landing => { passage.landing = landing }, fail)
+  } catch (error) {
+    fail(error)
+  }
+}
+
+function headersToSite (request: FastifyRequest, given: IncomingMessage['headers']): Headers {
+  const headers = toSite(request, given)
+  if (request.passage?.wantsTag === true) {
+    // Unpacking and packing a page costs more than all the rest of passing it on; whoever ends TLS packs it.
+    headers['accept-encoding'] = 'identity'
+    const tags = unmarkEtags(text(headers['if-none-match']), siteOf(request))
+    if (tags === undefined) delete headers['if-none-match']
+    else headers['if-none-match'] = tags
+  }
+  Reflect.set(headers, carried, { path: request.originalUrl, signal: request.signal })
+  return headers
+}
+
+/** Cookies go with pages and with what leads to one; never into a cache, and never out of one. */
+function mayCarryCookies (status: number, headers: Headers, nowMs: number): boolean {
+  const isOfPage = (status >= 300 && status < 400) || /^text\/html\b|^application\/xhtml/i.test(text(
+    headers['content-type']) ?? '')
+  return status !== 304 && isOfPage && !isShared(headers, nowMs)
+}
+
+function addLanding (request: FastifyRequest, reply: FastifyReply, status: number, gateway: Gateway): void {
+  const landing = request.passage?.landing
+  if (landing === undefined) return
+  const headers = reply.getHeaders() as Headers
+  const isCarried = landing.setCookies.length > 0 && mayCarryCookies(status, headers, gateway.now())
+  if (isCarried) {
+    // Fastify adds to the site's own.
+    for (const line of landing.setCookies) reply.header('set-cookie', line)
+    reply.header('cache-control', privately(headers['cache-control']))
+  }
+  keepLanding(landing, isCarried, gateway)
+}
+
+/** The body to send: the site's, or the site's with the tag in it, and then with the headers that fit it. */
+function addTag (request: FastifyRequest, reply: FastifyReply, status: number, body: Readable): Readable {
+  const site = siteOf(request)
+  const headers = reply.getHeaders() as Headers
+  if (request.passage?.wantsTag !== true) return body
+  if (status === 304) {
+    const etag = markEtag(text(headers.etag), site)
+    if (etag !== undefined) reply.header('etag', etag)
+    return body
+  }
+  if (!isPage(status, headers)) return body
+  const permit = readPolicies(headers['content-security-policy'], hostName(request.host))
+  const decoding = decoderFor(headers)
+  if (permit === 'forbidden' || decoding === undefined) return body
+  for (const name of ofBytes) reply.removeHeader(name)
+  const etag = markEtag(text(headers.etag), site)
+  if (etag !== undefined) reply.header('etag', etag)
+  return withTag(body, decoding.decoder, scriptTag(site.prefix, permit.nonce))
+}
+
+function passBack (request: FastifyRequest, reply: FastifyReply, status: number, body: Readable,
+  gateway: Gateway): void {
+  try {
+    addLanding(request, reply, status, gateway)
+  } catch (error) {
+    // The page is more than what we make of it.
+    gateway.logger.error({ site: siteOf(request).name, error: error instanceof Error ? error.name : 'unknown' },
+      'a landing was not added to its page')
+  }
+  reply.send(addTag(request, reply, status, body))
+}
+
+/** No answer in time, or none that can be read. */
+function statusOf (error: Error): 502 | 504 {
+  const code = 'code' in error ? String(error.code) : ''
+  return /TIMEOUT/i.test(code) || ('statusCode' in error && error.statusCode === 504) ? 504 : 502
+}
+
+/** The site does not answer, or not as a server does: a page for whoever looks at one, a word for everybody else. */
+function apologise (reply: FastifyReply, error: Error, { logger }: Gateway): void {
+  const { request } = reply
+  const status = statusOf(error)
+  const cause = error.cause instanceof Error ? error.cause : error
+  logger.warn({
+    site: request.site?.name, status, error: 'code' in cause ? cause.code : cause.name
+  }, 'the site behind the gateway did not answer')
+  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+  reply.status(status).headers({ 'cache-control': 'no-store', 'retry-after': '5' })
+  if (!isDocumentRequest(request)) {
+    reply.type('text/plain; charset=utf-8').send(status === 504 ? 'Gateway Timeout' : 'Bad Gateway')
+    return
+  }
+  reply.header('content-security-policy', pagePolicy).type('text/html; charset=utf-8')
+    .send(unreachablePage(header(request, 'accept-language')))
+}
+
+/** A connection that the site closed while it was idle is found only when it is used: then one more try. */
+const isIdleClosed = (error: Error | undefined) =>
+  error !== undefined && 'code' in error && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(String(error.code))
+
+const methods = ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT', 'OPTIONS']
+
+/**
+ * Adds the site behind the gateway: one route that only rewritten requests reach (paths.ts). Nothing of ours may break
+ * a page: a landing that cannot be decided, or stored, leaves its page as the site made it.
+ */
+export async function addFront (app: FastifyInstance, options: FrontOptions): Promise<void> {
+  const { paths, gateway } = options
+  const limits = { ...wireLimits, ...options.limits }
+  const wire = openWire(limits)
+  const tunnels = openTunnels(app, limits.connectMs)
+  app.decorateRequest('passage', null)
+  app.addHook('onClose', async () => { await wire.close() })
+  await app.register(async front => {
+    // Bodies pass as they come, in any size.
+    front.removeAllContentTypeParsers()
+    await front.register(httpProxy, {
+      upstream: '',
+      prefix: paths.frontRoute,
+      routes: ['/'],
+      httpMethods: methods,
+      undici: wire.dispatcher,
+      disableRequestLogging: true,
+      internalRewriteLocationHeader: false,
+      preHandler: (request, reply, done) => {
+        const upgrade = tunnels.upgradeOf(request)
+        if (upgrade !== undefined) {
+          tunnels.open(request, reply, upgrade, upstreamOf(request))
+          return
+        }
+        beginPassage(request, options)
+        done()
+      },
+      replyOptions: {
+        getUpstream: request => upstreamOf(request as FastifyRequest),
+        rewriteRequestHeaders: (request, headers) =>
+          headersToSite(request as FastifyRequest, headers as IncomingMessage['headers']) as typeof headers,
+        rewriteHeaders: headers => toVisitor(headers as Headers) as typeof headers,
+        retryDelay: ({ err, req, attempt }) => {
+          const isRepeatable = req.method === 'GET' || req.method === 'HEAD'
+          return isRepeatable && attempt === 0 && isIdleClosed(err) ? 1 : null
+        },
+        onResponse: (request, reply, response) => {
+          const { stream, statusCode } = response as unknown as { stream: Readable, statusCode: number }
+          passBack(request as FastifyRequest, reply as FastifyReply, statusCode, stream, gateway)
+        },
+        onError: (reply, { error }) => { apologise(reply as FastifyReply, error, gateway) }
+      }
+    })
+  })
+}
+
+/** Whether a request for an upgrade is one for the site's WebSockets; any other is an ordinary request. */
+export function isForTunnel (raw: IncomingMessage, paths: Paths): boolean {
+  return raw.headers.upgrade?.toLowerCase() === 'websocket' && 'site' in paths.destinationOf(raw)
+}

@@ -1,0 +1,109 @@
+// WebSockets of the site behind us: once both sides agree, two sockets whose bytes go from one to the other.
+import { request as httpRequest, type IncomingMessage, ServerResponse } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { toSite, toVisitor, type Headers } from './headers.ts'
+
+/** The socket of a request that asked for an upgrade, and what came after its head. */
+export interface Upgrade { socket: Socket, head: Buffer }
+
+const upgrades = new WeakMap<IncomingMessage, Upgrade>()
+
+export interface Tunnels {
+  /** The upgrade that a request asks for. */
+  upgradeOf: (request: FastifyRequest) => Upgrade | undefined
+  /** Asks the site, and connects the two: the request is taken out of Fastify's hands. */
+  open: (request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade, upstream: string) => void
+}
+
+/** Header lines as they go over the wire. Every value was parsed as a header before, so none ends its line. */
+function toLines (headers: Headers): string {
+  const lines = Object.entries(headers).flatMap(([name, value]) => [value ?? []].flat().map(one => `${name}: ${one}\r\n`))
+  return lines.join('')
+}
+
+function refuse (socket: Duplex, status: string): void {
+  if (!socket.writable) return
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+}
+
+/** Each ends when the other does, and an error of one is the end of both. */
+function join (one: Duplex, other: Duplex): void {
+  for (const [from, to] of [[one, other], [other, one]] as const) {
+    from.pipe(to)
+    from.on('error', () => { to.destroy() })
+    from.on('close', () => { to.destroy() })
+  }
+}
+
+function askSite (
+  request: FastifyRequest, { socket, head }: Upgrade, upstream: string, connectMs: number
+): void {
+  const url = new URL(upstream)
+  const isHttps = url.protocol === 'https:'
+  const onward = (isHttps ? httpsRequest : httpRequest)({
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? undefined : url.port,
+    path: request.originalUrl,
+    method: request.method,
+    headers: { ...toSite(request, request.headers), connection: 'Upgrade', upgrade: request.headers.upgrade },
+    // The certificate is that of the name which the visitor asked for.
+    servername: isHttps ? request.hostname : undefined,
+    agent: false,
+    timeout: connectMs
+  })
+  socket.on('close', () => { onward.destroy() })
+  onward.on('timeout', () => { onward.destroy(new Error('no answer in time')) })
+  onward.on('error', () => { refuse(socket, '502 Bad Gateway') })
+  onward.on('upgrade', (answer, site, first) => {
+    onward.setTimeout(0)
+    socket.write(`HTTP/1.1 101 ${answer.statusMessage ?? ''}\r\n${toLines({
+      ...toVisitor(answer.headers), connection: 'Upgrade', upgrade: answer.headers.upgrade
+    })}\r\n`)
+    if (first.length > 0) socket.write(first)
+    if (head.length > 0) site.write(head)
+    join(socket, site)
+  })
+  onward.on('response', answer => {
+    // No upgrade: an ordinary answer, after which the connection ends.
+    socket.write(`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage ?? ''}\r\n${toLines({
+      ...toVisitor(answer.headers), connection: 'close'
+    })}\r\n`)
+    answer.pipe(socket)
+    answer.on('error', () => { socket.destroy() })
+  })
+  onward.end()
+}
+
+/**
+ * Lets upgrades come through Fastify as requests, so that the same hooks find their site and their visitor. Not by
+ * `websocket: true` of the proxy plugin: it agrees before the site has, speaks the protocol itself on both sides, and
+ * keeps in memory what one of them is too slow to take.
+ */
+export function openTunnels (app: FastifyInstance, connectMs: number): Tunnels {
+  const open = new Set<Socket>()
+  app.server.on('upgrade', (raw: IncomingMessage, duplex: Duplex, head: Buffer) => {
+    // Ours is a server on sockets.
+    const socket = duplex as Socket
+    open.add(socket)
+    socket.on('close', () => { open.delete(socket) })
+    socket.on('error', () => { socket.destroy() })
+    upgrades.set(raw, { socket, head })
+    const response = new ServerResponse(raw)
+    response.assignSocket(socket)
+    // What is answered without an upgrade is a refusal.
+    response.on('finish', () => { socket.end() })
+    app.routing(raw, response)
+  })
+  app.addHook('preClose', async () => { for (const socket of open) socket.destroy() })
+  return {
+    upgradeOf: request => upgrades.get(request.raw),
+    open: (request, reply, upgrade, upstream) => {
+      reply.hijack()
+      reply.raw.detachSocket(upgrade.socket)
+      askSite(request, upgrade, upstream, connectMs)
+    }
+  }
+}
