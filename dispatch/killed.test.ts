@@ -9,7 +9,7 @@ const script = fileURLToPath(new URL('../test/dispatch_child.ts', import.meta.ur
 const kills = 10
 const leadsPerLife = 12
 
-test('SIGKILL in mid-send, ten times', { timeout: 150_000 }, async t => {
+test('SIGKILL in mid-send, ten times', { timeout: 400_000 }, async t => {
   const { url, pool, network, acceptAll } = await dispatchWorld(t)
   let child: ChildProcess | undefined
   t.teardown(() => child?.kill('SIGKILL'))

@@ -9,7 +9,7 @@ import { spoolFolder } from '../test/spool_world.ts'
 import { startGateway, type GatewayOptions, type GatewayService } from './service.ts'
 
 // Servers are made, killed and recovered here, on a machine that may be busy.
-t.setTimeout(170_000)
+t.setTimeout(400_000)
 
 interface Line { level: string, message: string, [field: string]: unknown }
 

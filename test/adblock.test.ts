@@ -6,7 +6,7 @@ import t, { test } from 'tap'
 import { openAdguard, openUblock, requestTypes, type RequestType, type RuleFor } from './adblock_engines.ts'
 import { noAdguardLists, noUblockLists } from './adblock_lists.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(400_000)
 
 const engines = [
   { name: 'uBlock Origin with its default lists', skip: noUblockLists, open: openUblock },

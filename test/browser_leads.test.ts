@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core'
 import { allGranted, collectorUrl, noBrowser, openScriptSite, siteUrl, stub, tag, until, type ScriptSite }
   from './script_site.ts'
 
-t.setTimeout(150_000)
+t.setTimeout(400_000)
 
 const click = '?fbclid=IwAR0a_B-c'
 const html = (body: string) => `<html><head><title>Form</title>${stub}${tag}</head><body>${body}</body></html>`

@@ -6,7 +6,7 @@ import { scriptModuleNames } from '../schema/script_modules.ts'
 import { allGranted, collectorUrl, noBrowser, openScriptSite, siteUrl, stub, tag, until, type ScriptSite }
   from './script_site.ts'
 
-t.setTimeout(150_000)
+t.setTimeout(400_000)
 
 const html = (head: string, body = '', script = tag) =>
   `<html><head><title>Page</title>${stub}${head}${script}</head><body>${body}</body></html>`

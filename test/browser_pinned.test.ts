@@ -3,7 +3,7 @@ import t, { test } from 'tap'
 import { gatewayWorld } from './gateway_world.ts'
 import { collectorUrl, noBrowser, openScriptSite, siteUrl, stub, until } from './script_site.ts'
 
-t.setTimeout(90_000)
+t.setTimeout(400_000)
 
 test('the pinned script loads by the integrity that /s.json names, and by no other', { skip: noBrowser }, async t => {
   const world = await gatewayWorld(t)

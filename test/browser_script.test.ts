@@ -5,7 +5,7 @@ import { parseConsentCookie } from '../schema/consent_cookie.ts'
 import { allDenied, allGranted, collectorUrl, noBrowser, openScriptSite, siteUrl, stub, tag, until, type ScriptSite }
   from './script_site.ts'
 
-t.setTimeout(150_000)
+t.setTimeout(400_000)
 
 const landing = '/offer?utm_source=ad&fbclid=IwAR0a_B-c&gclid=Cj0K.CQ~x&TTCLID=E.C.P%2Babc'
 const html = (body = '') => `<html><head><title>Offer</title>${stub}${tag}</head><body>${body}</body></html>`

@@ -7,7 +7,7 @@ import type * as client from '../gateway/browser/esm/client.ts'
 import { allDenied, allGranted, collectorUrl, noBrowser, openScriptSite, siteUrl, stub, tag, until, type ScriptSite }
   from './script_site.ts'
 
-t.setTimeout(150_000)
+t.setTimeout(400_000)
 
 const root = (path: string) => fileURLToPath(new URL('../' + path, import.meta.url))
 const html = (body = '', script = tag) =>

@@ -7,7 +7,7 @@ import { until } from './dispatch_world.ts'
 import { send } from './gateway_world.ts'
 import { ownPostgres } from './own_postgres.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(400_000)
 
 const postgresPassword = 'a-word-of-the-database'
 

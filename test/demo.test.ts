@@ -9,7 +9,7 @@ import { browserAgent } from './gateway_world.ts'
 import { freePort } from './faults/processes.ts'
 import { chromiumArgs, chromiumPath, noBrowser } from './script_site.ts'
 
-t.setTimeout(150_000)
+t.setTimeout(400_000)
 const main = fileURLToPath(new URL('../main.ts', import.meta.url))
 const landing = '/?fbclid=IwAR_demo_click_1&gclid=demo_click_2&ttclid=E.C.P.demo_click_3'
 

@@ -150,7 +150,7 @@ export async function jobFor (pool: Pool, seq: number): Promise<SendJob> {
 
 /** Waits until a question has an answer that is true; fails the test with what it last was. */
 export async function until<T> (
-  ask: () => Promise<T> | T, isIt: (answer: T) => boolean, withinMs = 20_000
+  ask: () => Promise<T> | T, isIt: (answer: T) => boolean, withinMs = 60_000
 ): Promise<T> {
   const startedMs = performance.now()
   for (;;) {

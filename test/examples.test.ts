@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { collectorUrl, noBrowser, openScriptSite, siteUrl, until } from './script_site.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(400_000)
 
 const root = (path: string) => fileURLToPath(new URL('../' + path, import.meta.url))
 const read = (path: string) => readFileSync(root(path), 'utf8')

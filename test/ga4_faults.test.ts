@@ -165,7 +165,7 @@ async function check (destination: Destination, { goldens, fakes, clock, known }
   return caught
 }
 
-test('each seeded fault is caught, and without one nothing is', { timeout: 120_000 }, async t => {
+test('each seeded fault is caught, and without one nothing is', { timeout: 400_000 }, async t => {
   const clock = { nowMs: 0 }
   const settings = goldenTarget(await loadWith(-1), false).settings as { measurement_id: string, api_secret: string }
   const fakes = await startFakeNetworks({

@@ -168,7 +168,7 @@ async function isTaken ({ url, headers: given, body }: Request, fakes: FakeNetwo
   return answer.status === 200 && isWhole
 }
 
-test('each seeded fault is caught, and without one nothing is', { timeout: 180_000 }, async t => {
+test('each seeded fault is caught, and without one nothing is', { timeout: 400_000 }, async t => {
   const clock = { nowMs: 0 }
   const actions = ['6512345001', '6512345002', '6512345003', '6512345004', '6512345005', '6512345006']
   const fakes = await startFakeNetworks({

@@ -6,14 +6,14 @@ import { apiKey, journeyWorld, type JourneyWorld } from './journey_world.ts'
 import { granted, send } from './gateway_world.ts'
 import { noBrowser, siteUrl } from './script_site.ts'
 
-t.setTimeout(170_000)
+t.setTimeout(400_000)
 
 const query = '?utm_source=ad&fbclid=IwAR0a_B-c&gclid=Cj0KCQiA88X_BRDUARIsACVMYD8q&ttclid=E.C.P.Cj0KEQiAxKrUBRDj-abc'
 const clicks = { fbclid: 'IwAR0a_B-c', gclid: 'Cj0KCQiA88X_BRDUARIsACVMYD8q', ttclid: 'E.C.P.Cj0KEQiAxKrUBRDj-abc' }
 
 /** Waits for a state for at most 45 seconds; throws with what was found last. */
 async function until<T> (what: string, look: () => Promise<T> | T, isSo: (found: T) => boolean): Promise<T> {
-  const endMs = Date.now() + 45_000
+  const endMs = Date.now() + 90_000
   for (;;) {
     const found = await look()
     if (isSo(found)) return found

@@ -8,7 +8,7 @@ import type { Spool } from './spool.ts'
 // Each seed is one machine: it runs, loses power somewhere, runs again, and so on, while Postgres (a map here, which
 // knows receipts as append_known_part() does) comes and goes. `npm run faults` asks for 100,000.
 const seeds = Number(process.env.POSTERN_FAULT_SEEDS ?? '1000')
-t.setTimeout(100_000 + seeds * 100)
+t.setTimeout(400_000 + seeds * 100)
 const firstSeed = Number(process.env.POSTERN_FAULT_FIRST_SEED ?? '1')
 
 interface World {

@@ -3,7 +3,7 @@ import { t, test } from 'tap'
 import { spoolKeys, spooled } from '../../test/spool_world.ts'
 import { fromPayload, frame, headBytes, scan, toRecord } from './record.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(400_000)
 
 const arrivals = [0, 1, 2, 3, 4].map(at => spooled(`e${at}`, at * 70))
 const records = arrivals.map(arrival => toRecord(arrival, spoolKeys))

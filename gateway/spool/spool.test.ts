@@ -9,7 +9,7 @@ import { deriveKeys } from '../../config/keys.ts'
 import { drainAll, processOf, spooled, spooledLead, spoolFolder, spoolIn } from '../../test/spool_world.ts'
 import { realDisk, type Disk } from './disk.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(400_000)
 
 async function filesIn (folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })

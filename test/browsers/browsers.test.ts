@@ -5,13 +5,13 @@ import { browsers, type Browser, type BrowserCookie, type Driver, type Tab } fro
 import { clicks, landing, pages } from './pages.ts'
 import { browserWorld, type BrowserWorld, type StoredEvent } from './world.ts'
 
-t.setTimeout(170_000)
+t.setTimeout(400_000)
 
 interface Visit { browser: Browser, driver: Driver, world: BrowserWorld }
 
 /** Waits for a state for at most 20 seconds; throws with what was found last. */
 async function until<T> (what: string, look: () => Promise<T> | T, isSo: (found: T) => boolean): Promise<T> {
-  const endMs = Date.now() + 20_000
+  const endMs = Date.now() + 60_000
   for (;;) {
     const found = await look()
     if (isSo(found)) return found

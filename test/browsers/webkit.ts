@@ -48,7 +48,7 @@ function askerOf (base: string): Ask {
 }
 
 async function untilReady (ask: Ask): Promise<void> {
-  const endMs = Date.now() + 20_000
+  const endMs = Date.now() + 60_000
   for (;;) {
     try {
       await ask('GET', '/status')

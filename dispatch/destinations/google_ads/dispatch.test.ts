@@ -6,7 +6,7 @@ import { runningWorld, storeEvent, until } from '../../../test/dispatch_world.ts
 import type { Destination } from '../../destination.ts'
 import googleAds from './destination.ts'
 
-t.setTimeout(170_000)
+t.setTimeout(400_000)
 
 const credentials = JSON.stringify({ client_id: '731-a', client_secret: 'shh', refresh_token: '1//known' })
 const settings = {
@@ -19,7 +19,7 @@ const settings = {
 const kind = 'UPLOAD_CLICKS'
 const customers = { 6043182257: { 6512345001: { kind }, 6512345002: { kind } } } as const
 
-test('a burst goes in few requests; a bad row and late refusals are told apart', { timeout: 150_000 }, async t => {
+test('a burst goes in few requests; a bad row and late refusals are told apart', { timeout: 400_000 }, async t => {
   const verdicts = { 'lead-7': ['CLICK_NOT_FOUND'], 'lead-9': ['TOO_RECENT_CLICK', null] }
   const fakes = await startFakeNetworks({ google_ads: { customers, verdicts, processingMs: 0 } })
   t.teardown(() => fakes.close())
@@ -86,7 +86,7 @@ async function storeBurst (pool: Pool, count: number): Promise<void> {
     ) AS numbered GROUP BY batch`, [first, count])
 }
 
-test('5,000 events in a burst stay within the quota, and all arrive', { timeout: 150_000 }, async t => {
+test('5,000 events in a burst stay within the quota, and all arrive', { timeout: 400_000 }, async t => {
   const count = 5000
   // A tenth of Google's quota: one request too many is a 429.
   const quota = { perMinute: 30, perDay: 100_000 }
