@@ -78,6 +78,7 @@ interface WorldOptions {
   platform?: PlatformProxy
   limits?: Partial<Limits>
   pressure?: Pressure
+  front?: GatewayDeps['front']
   log?: IngestLog
   revokes?: RevokeLog
   now?: () => number
@@ -142,6 +143,7 @@ export async function gatewayWorld (t: Test, options: WorldOptions = {}) {
     revokes: options.revokes ?? openRevokeLog(pool, testKeys),
     isReady: async () => true,
     now: options.now,
+    front: options.front,
     limits: { eventsPerMinute: 1e6, leadsPerMinute: 1e6, ...options.limits },
     // A test's own work may keep the event loop busy.
     pressure: options.pressure ?? { eventDelayMs: 60_000, leadDelayMs: 60_000, eventMemory: 2, leadMemory: 2 }
