@@ -14,6 +14,8 @@ export interface OwnPostgres {
   start: () => Promise<void>
   /** As `pg_ctl stop -m fast` does. */
   stop: () => Promise<void>
+  /** As `pg_ctl stop -m immediate` does: no checkpoint, and the next start recovers. */
+  stopImmediately: () => Promise<void>
   /** SIGKILL for the server and all that belongs to it. */
   kill: () => Promise<void>
   freeze: () => Promise<void>
@@ -97,6 +99,11 @@ export async function ownPostgres (
     start,
     stop: async () => { await stopServer(cluster) },
     kill,
+    stopImmediately: async () => {
+      const family = await familyOf(running())
+      signal(family.slice(0, 1), 'SIGQUIT')
+      await until(() => !family.some(isAlive))
+    },
     freeze: async () => {
       frozen = await familyOf(running())
       signal(frozen, 'SIGSTOP')

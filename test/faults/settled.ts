@@ -12,6 +12,8 @@ export interface SettledPlan {
    * instead of after their three quarters of a minute. Absent: they run out by themselves.
    */
   deadBeforeMs?: number
+  /** Whether a worker runs, so that everything is routed and sent as well (true). */
+  isRouted?: boolean
 }
 
 /** Without any progress for so long, nothing more will come: two leases, a breaker's pause and a slow restart. */
@@ -56,7 +58,8 @@ export async function untilSettled (pool: Pool, plan: SettledPlan): Promise<void
           (SELECT last_value FROM attempt_id) AS tries`)
       return row
     })
-    if (open !== undefined && open.unrouted === 0 && open.waiting === 0 && open.events >= plan.acked) return
+    const isDone = plan.isRouted === false || (open?.unrouted === 0 && open.waiting === 0)
+    if (open !== undefined && isDone && open.events >= plan.acked) return
     const now = JSON.stringify(open)
     if (now !== seen) {
       seen = now
