@@ -30,6 +30,8 @@ interface Passage {
   wantsTag: boolean
   /** There as soon as it is decided. A page whose answer is faster goes without. */
   landing?: Landing
+  /** Aborted when the visitor goes before the answer has come. */
+  left: AbortController
 }
 
 declare module 'fastify' {
@@ -54,9 +56,13 @@ function becomesPage (request: FastifyRequest): boolean {
   return isInAdvance && (destination === undefined || destination === 'document' || destination === 'empty')
 }
 
-function beginPassage (request: FastifyRequest, { gateway, capture = captureLanding }: FrontOptions): void {
-  const passage: Passage = { wantsTag: siteOf(request).insertsScript && becomesPage(request) }
+function beginPassage (request: FastifyRequest, reply: FastifyReply, { gateway, capture = captureLanding }: FrontOptions):
+void {
+  const passage: Passage = {
+    wantsTag: siteOf(request).insertsScript && becomesPage(request), left: new AbortController()
+  }
   request.passage = passage
+  reply.raw.once('close', () => { if (!reply.raw.writableFinished) passage.left.abort() })
   if (!isDocumentRequest(request)) return
   const fail = (error: unknown) => {
     gateway.logger.error({ site: siteOf(request).name, error: error instanceof Error ? error.name : 'unknown' },
@@ -79,7 +85,7 @@ function headersToSite (request: FastifyRequest, given: IncomingMessage['headers
     if (tags === undefined) delete headers['if-none-match']
     else headers['if-none-match'] = tags
   }
-  Reflect.set(headers, carried, { path: request.originalUrl, signal: request.signal })
+  Reflect.set(headers, carried, { path: request.originalUrl, signal: request.passage?.left.signal })
   return headers
 }
 
@@ -160,8 +166,8 @@ function apologise (reply: FastifyReply, error: Error, { logger }: Gateway): voi
 }
 
 /** A connection that the site closed while it was idle is found only when it is used: then one more try. */
-const isIdleClosed = (error: Error | undefined) =>
-  error !== undefined && 'code' in error && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(String(error.code))
+const isIdleClosed = (error: Error | null) =>
+  error !== null && 'code' in error && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(String(error.code))
 
 const methods = ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT', 'OPTIONS']
 
@@ -193,7 +199,7 @@ export async function addFront (app: FastifyInstance, options: FrontOptions): Pr
           tunnels.open(request, reply, upgrade, upstreamOf(request))
           return
         }
-        beginPassage(request, options)
+        beginPassage(request, reply, options)
         done()
       },
       replyOptions: {
@@ -203,7 +209,7 @@ export async function addFront (app: FastifyInstance, options: FrontOptions): Pr
         rewriteHeaders: headers => toVisitor(headers as Headers) as typeof headers,
         retryDelay: ({ err, req, attempt }) => {
           const isRepeatable = req.method === 'GET' || req.method === 'HEAD'
-          return isRepeatable && attempt === 0 && isIdleClosed(err) ? 1 : null
+          return isRepeatable && attempt === 0 && isIdleClosed(err as Error | null) ? 1 : null
         },
         onResponse: (request, reply, response) => {
           const { stream, statusCode } = response as unknown as { stream: Readable, statusCode: number }

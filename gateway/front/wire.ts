@@ -8,7 +8,7 @@ export interface Carried {
   /** The path and query as they were asked for: a URL parser would write some of them in another way. */
   path: string
   /** Ends the request to the site when its visitor has gone. */
-  signal: AbortSignal
+  signal: AbortSignal | undefined
 }
 
 /** Limits in milliseconds: until there is a connection, until the site answers, between two pieces of its answer. */
@@ -42,7 +42,15 @@ export function openWire (limits: WireLimits): Wire {
   })
   const request = (options: Options, hear: Hear): void => {
     const { path, signal } = (options.headers as unknown as Record<symbol, Carried>)[carried] ?? options
-    agent.request({ ...options, path, signal, headersTimeout: limits.headersMs, bodyTimeout: limits.bodyMs }, hear)
+    agent.request({ ...options, path, signal, headersTimeout: limits.headersMs, bodyTimeout: limits.bodyMs },
+      (error, response) => {
+        try {
+          hear(error, response)
+        } catch (bug) {
+          // Thrown on from here it would be nobody's, and end the process: one page must do.
+          hear(bug instanceof Error ? bug : new Error('the answer could not be passed on'), response)
+        }
+      })
   }
   return {
     // The plugin's types are those of an undici of its own.
