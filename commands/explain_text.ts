@@ -1,6 +1,6 @@
 // Tells the journey of an event to a person, in the order in which it happened.
 import type { Arrival, Journey, JourneyAttempt, JourneyDestination } from '../dispatch/journey.ts'
-import { consentKeys, type EffectiveConsent } from '../schema/consent.ts'
+import { consentKeys, type ConsentKey, type EffectiveConsent } from '../schema/consent.ts'
 import { heldReasons, rejectedReasons, skippedReasons, waitingReasons } from '../schema/outcome.ts'
 
 const because: Record<EffectiveConsent['because'], string> = {
@@ -53,8 +53,11 @@ function arrivalLines (arrival: Arrival, index: number): string[] {
 
 function consentLines ({ consent, arrivals }: Journey): string[] {
   const said = consentKeys.filter(key => arrivals.some(arrival => arrival.said_consent?.[key] !== undefined))
+  const isRevoked = (key: ConsentKey) => key === 'analytics_storage' && consent.analytics_because === 'revoked'
+  const noteOf = (key: ConsentKey) =>
+    isRevoked(key) ? `  (${because.revoked})` : said.includes(key) ? '' : '  (never answered)'
   return [
-    ...consentKeys.map(key => `  ${key.padEnd(18)} ${consent[key]}${said.includes(key) ? '' : '  (never answered)'}`),
+    ...consentKeys.map(key => `  ${key.padEnd(18)} ${consent[key]}${noteOf(key)}`),
     `  ${because[consent.because]}${consent.limited ? '; limited by Global Privacy Control' : ''}`
   ]
 }

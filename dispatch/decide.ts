@@ -1,6 +1,6 @@
 // Whether one event goes to one target, and why not. Pure: the same for worker, dry-run and explain.
 import { effective } from '../schema/consent.ts'
-import type { ConsentFacts, EffectiveConsent } from '../schema/consent.ts'
+import type { ConsentFacts, EffectiveConsent, Revoked } from '../schema/consent.ts'
 import type { EventData, MergedEvent, Trust } from '../schema/event.ts'
 import { stageEvents } from '../schema/event_names.ts'
 import type { HeldReason, RejectedReason, SkippedReason } from '../schema/outcome.ts'
@@ -22,8 +22,8 @@ export interface Candidate {
   trusts: readonly Trust[]
   /** The personal data was erased; `event` is empty then. */
   isErased: boolean
-  /** When the last revoke of this visitor was heard, if ever. */
-  revokedAtMs?: number
+  /** When its visitor last took their consent back, if ever. */
+  revoked?: Revoked
   /** When the first request that carried it was started; null before that. */
   firstSentAtMs: number | null
   /** The answer of its newest request was never heard. */
@@ -47,7 +47,7 @@ export const consentFor: Record<Purpose, 'ad_user_data' | 'analytics_storage' | 
 export function consentOf (candidate: Candidate, target: Target): EffectiveConsent {
   const facts: ConsentFacts = {
     ...candidate.said,
-    revokedAtMs: candidate.revokedAtMs,
+    revoked: candidate.revoked,
     occurredAtMs: candidate.event.occurred_at_ms
   }
   return effective(facts, target.site.consent)
@@ -67,7 +67,8 @@ export function decide (candidate: Candidate, target: Target, nowMs: number): De
   const consent = consentOf(candidate, target)
   const needed = consentFor[destination.purpose]
   if (needed !== null && consent[needed] !== 'granted') {
-    return { skipped: 'no_consent', detail: `${needed}: ${consent.because}` }
+    const why = needed === 'analytics_storage' ? consent.analytics_because ?? consent.because : consent.because
+    return { skipped: 'no_consent', detail: `${needed}: ${why}` }
   }
 
   const theirName = nameFor(event.event_name, target)

@@ -8,8 +8,9 @@ import { mergeParts } from '../schema/merge.ts'
 import { eventKey } from '../schema/sealing.ts'
 import { cleanAddress } from './address.ts'
 import type { Deps } from './deps.ts'
-import { readOpenParts, type OpenPart } from './parts.ts'
 import { maskPerson } from './mask.ts'
+import { readOpenParts, type OpenPart } from './parts.ts'
+import { newestRevoke, readRevokes } from './revokes.ts'
 import { wants, type SiteRules, type Target } from './target.ts'
 
 /** One arrival of the event. */
@@ -114,7 +115,10 @@ async function readJourney (deps: JourneyDeps, seq: number, day: string): Promis
   const { rows: unrouted } = await deps.pool.query(
     'SELECT FROM unrouted_batches WHERE $1 = ANY(event_seqs) LIMIT 1', [seq])
   const isRouted = unrouted.length === 0
-  const facts = { consent: event.consent, gpc: event.gpc, country: event.country, occurredAtMs: event.occurred_at_ms }
+  const visitors = parts.flatMap(one => one.visitor ?? [])
+  const revoked = newestRevoke(await readRevokes(deps.pool, event.site, visitors), visitors)
+  const { consent, gpc, country, occurred_at_ms: occurredAtMs } = event
+  const facts = { consent, gpc, country, occurredAtMs, revoked }
   return {
     site: event.site,
     event_name: event.event_name,

@@ -6,6 +6,7 @@ import type { Queryable } from '../config/postgres.ts'
 import type { Candidate } from './decide.ts'
 import type { Deps } from './deps.ts'
 import { readPart, readParts, type PartRow } from './parts.ts'
+import { newestRevoke, readRevokes, type Revokes } from './revokes.ts'
 import type { SendJob } from './schedule.ts'
 import type { Target } from './target.ts'
 
@@ -55,7 +56,7 @@ export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool
   const rows = await readDeliveries(pool, whole)
   const parts = await readParts(pool, rows.map(({ event_seq: seq }) => seq), job.day)
   const [touches, revokes] = await Promise.all([
-    readTouches(deps, target.site.name, parts), readRevokes(pool, target.site.name, parts)
+    readTouches(deps, target.site.name, parts), readRevokes(pool, target.site.name, visitorsOf(parts))
   ])
   const isPaused = row?.paused === true
   const loaded: Loaded = { isPaused, promisedMs: whole.promised_ms, deliveries: [], unreadable: [] }
@@ -131,16 +132,6 @@ function visitorsOf (parts: PartRow[]): Buffer[] {
   return [...visitors.values()]
 }
 
-/** When each of the visitors last took their consent back, by blind index. */
-async function readRevokes (pool: Queryable, site: string, parts: PartRow[]): Promise<Map<string, number>> {
-  const visitors = visitorsOf(parts)
-  if (visitors.length === 0) return new Map()
-  const { rows } = await pool.query<{ visitor: Buffer, revoked_ms: number }>(`
-    SELECT visitor, (extract(epoch FROM revoked_at) * 1000)::bigint AS revoked_ms FROM revokes
-    WHERE site = $1 AND visitor = ANY($2)`, [site, visitors])
-  return new Map(rows.map(row => [row.visitor.toString('hex'), row.revoked_ms]))
-}
-
 interface SeenTouch { visitor: string, seenAtMs: number, touch: Touch }
 
 /** The landings of the visitors, newest first. */
@@ -176,7 +167,7 @@ function fixedParts (delivery: DeliveryRow, parts: PartRow[]): PartRow[] {
 }
 
 function readCandidate (
-  delivery: DeliveryRow, rows: PartRow[], { touches, revokes }: { touches: SeenTouch[], revokes: Map<string, number> },
+  delivery: DeliveryRow, rows: PartRow[], { touches, revokes }: { touches: SeenTouch[], revokes: Revokes },
   deps: Pick<Deps, 'keys'>
 ): Candidate | null {
   const fixed = fixedParts(delivery, rows)
@@ -199,15 +190,10 @@ function readCandidate (
     said: { consent: all.consent, gpc: all.gpc, country: event.country },
     trusts: sent.map(part => part.trust),
     isErased,
-    revokedAtMs: lastOf(visitorsOf(rows).flatMap(visitor => revokes.get(visitor.toString('hex')) ?? [])),
+    revoked: newestRevoke(revokes, visitorsOf(rows)),
     firstSentAtMs: delivery.first_started_ms,
     isAnswerLost: delivery.newest_ended === false
   }
-}
-
-/** The greatest of some times, if there is one. */
-function lastOf (timesMs: number[]): number | undefined {
-  return timesMs.length === 0 ? undefined : Math.max(...timesMs)
 }
 
 /** The newest landing; and click ids and cookies that the event lacks, from the newest that has them, with its time. */

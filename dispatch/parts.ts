@@ -35,8 +35,8 @@ export async function readParts (pool: Queryable, seqs: number[], day: string): 
   return rows
 }
 
-/** A part with its number, for those who show it. */
-export interface OpenPart { seq: number, part: Part, isErased: boolean }
+/** A part with its number and its visitor's blind index, for those who show it. */
+export interface OpenPart { seq: number, visitor: Buffer | null, part: Part, isErased: boolean }
 
 /** Every part of some events of one day, opened, in the order of arrival. Parts that cannot be opened are left out. */
 export async function readOpenParts (
@@ -45,7 +45,7 @@ export async function readOpenParts (
   const rows = await readParts(deps.pool, seqs, day)
   return rows.flatMap(row => {
     const part = readPart(row, deps)
-    return part === null ? [] : [{ seq: row.seq, part, isErased: row.sealed === null }]
+    return part === null ? [] : [{ seq: row.seq, visitor: row.visitor, part, isErased: row.sealed === null }]
   })
 }
 

@@ -1,7 +1,7 @@
 // POST /v1/e and POST /v1/events: events from browsers, and from signed senders.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readBody, splitEvents } from './body.ts'
-import { bearer, judgeOrigin, judgeTrust, openDoor } from './door.ts'
+import { bearer, isForeignPage, judgeTrust, openDoor } from './door.ts'
 import { recordAnswers, type Kind } from './journal.ts'
 import { receive, type Answer } from './receive.ts'
 import { Refusal, type RefusalBody } from './refusal.ts'
@@ -61,7 +61,7 @@ export function addCollectRoutes (app: FastifyInstance, gateway: Gateway): void 
     bodyLimit: eventBodyBytes,
     onRequest: async (request) => {
       const site = siteOf(request)
-      if (judgeOrigin(request, site) === 'foreign') {
+      if (isForeignPage(request, site)) {
         throw new Refusal('origin_not_allowed', 'this origin is not among the site\'s origins')
       }
       await gateway.refuseOverLimit(request)

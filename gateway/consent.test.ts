@@ -4,6 +4,7 @@ import { formatConsentCookie } from '../schema/consent_cookie.ts'
 import { gatewayWorld, granted, setCookiesOf, site, testKeys, type Answer, type PostOptions }
   from '../test/gateway_world.ts'
 import { Unavailable } from './arrival.ts'
+import type { Revoke } from './revokes.ts'
 import { makeVisitorId } from './visitor.ts'
 
 const denied =
@@ -101,6 +102,24 @@ test('what is taken back in part ends in part', async t => {
   }
 })
 
+test('what is revoked is what was denied, and landings stay while something allows them', async t => {
+  const cases: Array<[choice: object, revoked: Revoke | undefined]> = [
+    [granted, undefined],
+    [{ ...granted, ad_personalization: 'denied' }, undefined],
+    [{ ...granted, ad_storage: 'denied' }, { ads: true, analytics: false, keepsLandings: false }],
+    [{ ...granted, ad_user_data: 'denied' }, { ads: true, analytics: false, keepsLandings: false }],
+    [{ ...granted, analytics_storage: 'denied' }, { ads: false, analytics: true, keepsLandings: true }],
+    [{ analytics_storage: 'denied' }, { ads: false, analytics: true, keepsLandings: false }],
+    [denied, { ads: true, analytics: true, keepsLandings: false }]
+  ]
+  const recorded: Revoke[] = []
+  const world = await gatewayWorld(t, { revokes: { record: async (...[, , revoke]) => { recorded.push(revoke) } } })
+  for (const [choice, revoked] of cases) {
+    await tell(world, choice)
+    t.same(recorded.splice(0), revoked === undefined ? [] : [revoked], JSON.stringify(choice))
+  }
+})
+
 test('where silence is a yes, a refusal is remembered', async t => {
   const world = await gatewayWorld(t, { sites: [{ ...site, rule: { ...site.rule, consent: 'opt_out' } }] })
   const answer = await tell(world, denied)
@@ -166,8 +185,13 @@ test('a forged visitor cookie revokes for nobody', async t => {
 
 test('only pages of the site choose, and only what can be read', async t => {
   const world = await gatewayWorld(t, { limits: { eventsPerMinute: 12 } })
-  t.match(await tell(world, denied, { origin: 'https://evil.example' }),
-    { status: 403, json: { error: { code: 'origin_not_allowed' } } })
+  const refused = { status: 403, json: { error: { code: 'origin_not_allowed' } } }
+  t.match(await tell(world, denied, { origin: 'https://evil.example' }), refused)
+  t.match(await tell(world, denied, { origin: null, headers: { 'sec-fetch-site': 'cross-site' } }), refused,
+    'a browser that says no Origin still says that the page is another\'s')
+  for (const headers of [{}, { 'sec-fetch-site': 'same-site' }, { 'sec-fetch-site': 'same-origin' }]) {
+    t.equal((await tell(world, granted, { origin: null, headers })).status, 200)
+  }
   for (const body of ['', 'x', '[]', '{}', '{"consent":5}', '{"consent":{"functionality_storage":"granted"}}']) {
     t.equal((await tell(world, body)).status, 400, body)
   }

@@ -5,7 +5,7 @@ import { consentMarks, formatConsentCookie } from '../schema/consent_cookie.ts'
 import { readBody } from './body.ts'
 import { readPageSeed } from './clock.ts'
 import { setCookie, type CookieScope } from './cookies.ts'
-import { judgeOrigin, judgeTrust, openDoor } from './door.ts'
+import { isForeignPage, judgeTrust, openDoor } from './door.ts'
 import { storedChoice } from './gather.ts'
 import { siteOf, type Gateway } from './gateway.ts'
 import { keepCookies, refusedBy } from './keeper.ts'
@@ -74,7 +74,7 @@ function cookiesFor (
     may,
     refused: refusedBy({ consent: choice, gpc }, may),
     grantedAtMs: chosenAt * 1000,
-    isOfPage: true,
+    moment: 'page',
     nowMs
   }, keys)
   const ended = [
@@ -111,8 +111,12 @@ async function choose (request: FastifyRequest, reply: FastifyReply, gateway: Ga
   const consent = effective({ consent: choice, gpc: door.gpc, country: door.browser.country }, site.rule)
 
   // Recorded before the cookies go: if that fails, the next try must still know whose revoke it is.
-  if (choice.ad_storage === 'denied' || choice.ad_user_data === 'denied') {
-    await revokes.record(site.name, visitorsOf(door, seed, nowMs, gateway.keys), nowMs)
+  const revokesAds = choice.ad_storage === 'denied' || choice.ad_user_data === 'denied'
+  const revokesAnalytics = choice.analytics_storage === 'denied'
+  if (revokesAds || revokesAnalytics) {
+    const keepsLandings = !revokesAds && storable(consent).visitor
+    const revoke = { ads: revokesAds, analytics: revokesAnalytics, keepsLandings }
+    await revokes.record(site.name, visitorsOf(door, seed, nowMs, gateway.keys), revoke, nowMs)
   }
   if (door.takesCookies) reply.header('set-cookie', cookiesFor(choice, consent, door, nowMs, gateway.keys))
   const { ad_storage: ads, ad_user_data: data, ad_personalization: persona, analytics_storage: analytics } = consent
@@ -127,7 +131,7 @@ export function addConsentRoute (app: FastifyInstance, gateway: Gateway, revokes
   app.post(consentRoute, {
     bodyLimit: consentBodyBytes,
     onRequest: async request => {
-      if (judgeOrigin(request, siteOf(request)) === 'foreign') {
+      if (isForeignPage(request, siteOf(request))) {
         throw new Refusal('origin_not_allowed', 'this origin is not among the site\'s origins')
       }
       await gateway.refuseOverLimit(request)

@@ -31,6 +31,12 @@ export function judgeOrigin (request: FastifyRequest, site: Site): OriginKind {
   return isOwn ? 'allowed' : 'foreign'
 }
 
+/** Whether a page of somebody else posted it: by its Origin, or where that is missing by the browser's own word. */
+export function isForeignPage (request: FastifyRequest, site: Site): boolean {
+  const kind = judgeOrigin(request, site)
+  return kind === 'foreign' || (kind === 'none' && header(request, 'sec-fetch-site') === 'cross-site')
+}
+
 /**
  * How far an unsigned request is believed. Without an Origin, a browser's own word that the page is of the same site
  * counts; a page that hides its address sends `Origin: null` with a form, and the same word.

@@ -75,12 +75,25 @@ const cases: { it: string, facts: ConsentFacts, rule?: Partial<ConsentRule>, exp
   },
   {
     it: 'denies after a revoke that is newer than the event',
-    facts: { consent: all('granted'), occurredAtMs: 1000, revokedAtMs: 2000 },
-    expect: { ad_user_data: 'denied', because: 'revoked' }
+    facts: { consent: all('granted'), occurredAtMs: 1000, revoked: { adsAtMs: 2000 } },
+    expect: {
+      ...all('denied'), analytics_storage: 'granted', because: 'revoked', analytics_because: 'said'
+    }
+  },
+  {
+    it: 'denies analytics alone after a revoke of analytics',
+    facts: { consent: all('granted'), occurredAtMs: 1000, revoked: { analyticsAtMs: 2000 } },
+    expect: { ...all('granted'), analytics_storage: 'denied', because: 'said', analytics_because: 'revoked' }
+  },
+  {
+    it: 'denies analytics after its revoke on an opt-out site, under GPC as well',
+    facts: { gpc: true, occurredAtMs: 1000, revoked: { analyticsAtMs: 2000 } },
+    rule: { consent: 'opt_out' },
+    expect: { ...all('denied'), because: 'gpc', analytics_because: 'revoked' }
   },
   {
     it: 'ignores a revoke older than the event',
-    facts: { consent: all('granted'), occurredAtMs: 3000, revokedAtMs: 2000 },
+    facts: { consent: all('granted'), occurredAtMs: 3000, revoked: { adsAtMs: 2000, analyticsAtMs: 3000 } },
     expect: all('granted')
   }
 ]

@@ -28,6 +28,9 @@ export interface ConsentRule {
   optOutCountries: readonly string[]
 }
 
+/** When the visitor last took back what they had granted, by what it was for. */
+export interface Revoked { adsAtMs?: number, analyticsAtMs?: number }
+
 /** What is known of the visitor's will when the question is asked. */
 export interface ConsentFacts {
   /** The event's own keys; absent keys were not answered. */
@@ -35,14 +38,15 @@ export interface ConsentFacts {
   gpc?: boolean
   /** ISO 3166-1 alpha-2; unknown counts as opt-in. */
   country?: string
-  /** When the visitor last revoked, and when the event happened: a newer revoke denies the ads keys. */
-  revokedAtMs?: number
+  /** When the visitor last revoked, and when the event happened: a newer revoke denies what it was for. */
+  revoked?: Revoked
   occurredAtMs?: number
 }
 
-/** The four keys after the rules, and why the ads keys are denied where they are. */
+/** The four keys after the rules, and what decided the ads keys and the one of analytics. */
 export interface EffectiveConsent extends Consent {
   because: 'said' | 'site_rule' | 'gpc' | 'revoked'
+  analytics_because?: 'said' | 'site_rule' | 'revoked'
   /** GPC with the `limit` rule: the event may go, restricted (Meta LDU and its like). */
   limited: boolean
 }
@@ -57,25 +61,27 @@ function ruleFor (rule: ConsentRule, country: string | undefined): ConsentState 
 }
 
 /**
- * Decides the four keys for one event: (1) GPC, or a revoke newer than the event, denies the ads keys; (2) the event's
- * own keys; (3) the site's rule for keys that are missing (design.md, "What leaves").
+ * Decides the four keys for one event: (1) GPC, or a revoke newer than the event, denies the ads keys, and a revoke of
+ * analytics its key; (2) the event's own keys; (3) the site's rule for missing keys (design.md, "What leaves").
  * With gpc `limit`, GPC turns personalisation off and marks the event `limited` instead of denying it; with
  * `respect_later_opt_in`, an ads key that the event explicitly grants beats GPC.
  */
 export function effective (facts: ConsentFacts, rule: ConsentRule): EffectiveConsent {
   const said = facts.consent ?? {}
   const fallback = ruleFor(rule, facts.country)
+  const { revoked = {}, occurredAtMs = Infinity } = facts
+  const isRevoked = (atMs = -Infinity) => atMs > occurredAtMs
+  const whose = (answer: ConsentState | undefined) => answer === undefined ? 'site_rule' : 'said'
   const result: EffectiveConsent = {
     ad_storage: said.ad_storage ?? fallback,
     ad_user_data: said.ad_user_data ?? fallback,
     ad_personalization: said.ad_personalization ?? fallback,
-    analytics_storage: said.analytics_storage ?? fallback,
-    because: said.ad_user_data === undefined ? 'site_rule' : 'said',
+    analytics_storage: isRevoked(revoked.analyticsAtMs) ? 'denied' : said.analytics_storage ?? fallback,
+    because: whose(said.ad_user_data),
+    analytics_because: isRevoked(revoked.analyticsAtMs) ? 'revoked' : whose(said.analytics_storage),
     limited: false
   }
-  if (facts.revokedAtMs !== undefined && facts.occurredAtMs !== undefined && facts.revokedAtMs > facts.occurredAtMs) {
-    return { ...result, ...denied(adKeys), because: 'revoked' }
-  }
+  if (isRevoked(revoked.adsAtMs)) return { ...result, ...denied(adKeys), because: 'revoked' }
   if (facts.gpc !== true) return result
   switch (rule.gpc) {
     case 'drop': return { ...result, ...denied(adKeys), because: 'gpc' }

@@ -1,11 +1,13 @@
 // A revoke that the gateway recorded stops what the dispatcher has not sent yet, and nothing else.
 import t, { test } from 'tap'
+import { explainText } from '../commands/explain_text.ts'
+import { readJourneys } from '../dispatch/journey.ts'
 import { openRevokeLog } from '../gateway/revokes.ts'
 import { deliveryOf, dispatchWorld, runDispatcher, storeEvent, storeTouch, testKeys, until } from './dispatch_world.ts'
 import { journeyWorld } from './journey_world.ts'
 import { allDenied, allGranted, noBrowser, siteUrl } from './script_site.ts'
 
-t.setTimeout(90_000)
+t.setTimeout(400_000)
 
 test('what a visitor did before a revoke is not sent any more; what others did and what came after it is', async t => {
   const world = await dispatchWorld(t)
@@ -21,10 +23,11 @@ test('what a visitor did before a revoke is not sent any more; what others did a
   const nobodys = await storeEvent(pool, { id: 'nobodys', agoMs: 10 * minuteMs })
   for (const visitor of ['v-1', 'v-2']) await storeTouch(pool, visitor, { seen_at_ms: Date.now() - 20 * minuteMs })
 
-  await revokes.record('main', [], Date.now())
-  await revokes.record('main', ['v-1', 'v-1'], Date.now() - 5 * minuteMs)
-  await revokes.record('main', ['v-1'], Date.now() - 30 * minuteMs)
-  await revokes.record('other_site', ['v-2'], Date.now())
+  const ads = { ads: true, analytics: false, keepsLandings: false }
+  await revokes.record('main', [], ads, Date.now())
+  await revokes.record('main', ['v-1', 'v-1'], ads, Date.now() - 5 * minuteMs)
+  await revokes.record('main', ['v-1'], ads, Date.now() - 30 * minuteMs)
+  await revokes.record('other_site', ['v-2'], ads, Date.now())
   await runDispatcher(t, world)
 
   for (const seq of [before, shared]) {
@@ -37,6 +40,46 @@ test('what a visitor did before a revoke is not sent any more; what others did a
   t.same(network.receipts.flatMap(receipt => receipt.ids).sort(), ['after', 'nobodys', 'others'])
   const { rows } = await pool.query<{ visitor: Buffer }>('SELECT visitor FROM touches')
   t.same(rows.map(row => row.visitor.toString('hex')), [testKeys.blindIndex('main', 'visitor', 'v-2').toString('hex')])
+})
+
+test('what is taken back is what stops: analytics or ads, whichever was newer than the event', async t => {
+  const world = await dispatchWorld(t, [{}, { destination: { purpose: 'analytics' } }])
+  const { pool, network } = world
+  const revokes = openRevokeLog(pool, testKeys)
+  const seqs: Record<string, number> = {}
+  for (const visitor of ['ads', 'analytics', 'both', 'in_turn', 'none']) {
+    seqs[visitor] = await storeEvent(pool, { id: visitor, visitor, agoMs: 600_000 })
+    await storeTouch(pool, visitor, { seen_at_ms: Date.now() - 600_000 })
+  }
+  const record = async (visitor: string, ads: boolean, analytics: boolean, keepsLandings: boolean) =>
+    await revokes.record('main', [visitor], { ads, analytics, keepsLandings }, Date.now())
+  await record('ads', true, false, false)
+  await record('analytics', false, true, true)
+  await record('both', true, true, false)
+  await record('in_turn', false, true, true)
+  await record('in_turn', true, false, false)
+  await runDispatcher(t, world)
+
+  const outcomes = async (visitor: string) => await Promise.all([1, 2].map(async target => {
+    const { state, detail } = await until(() => deliveryOf(pool, seqs[visitor] ?? 0, target), found =>
+      found !== undefined && found.state !== 'waiting') ?? {}
+    return `${state} ${detail ?? ''}`.trim()
+  }))
+  const adsStopped = 'skipped ad_user_data: revoked'
+  const analyticsStopped = 'skipped analytics_storage: revoked'
+  t.same(await outcomes('ads'), [adsStopped, 'delivered'])
+  t.same(await outcomes('analytics'), ['delivered', analyticsStopped])
+  t.same(await outcomes('both'), [adsStopped, analyticsStopped])
+  t.same(await outcomes('in_turn'), [adsStopped, analyticsStopped], 'the second does not undo the first')
+  t.same(await outcomes('none'), ['delivered', 'delivered'])
+  t.same(network.receipts.flatMap(receipt => receipt.ids).sort(), ['ads', 'analytics', 'none', 'none'])
+  const { rows } = await pool.query<{ visitor: Buffer }>('SELECT visitor FROM touches')
+  t.same(rows.map(row => row.visitor.toString('hex')).sort(), ['analytics', 'none'].map(visitor =>
+    testKeys.blindIndex('main', 'visitor', visitor).toString('hex')).sort(), 'landings go with what allowed them')
+
+  const [journey] = await readJourneys({ ...world.deps, sites: [] }, 'analytics')
+  t.match(journey?.consent, { ad_user_data: 'granted', analytics_storage: 'denied', analytics_because: 'revoked' })
+  t.match(journey && explainText(journey, Date.now()), /analytics_storage +denied {2}\(revoked after the event\)/)
 })
 
 test('in a browser: the visitor cookie comes with the grant and goes with the revoke, and nothing more is stored', {
