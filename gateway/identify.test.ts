@@ -191,3 +191,56 @@ test('fifty parallel first hits of one page are one visitor with one _fbp', asyn
   const { rows } = await world.pool.query<{ n: number }>('SELECT count(*)::int AS n FROM touches')
   t.equal(rows[0]?.n, 2, 'one landing for each of the two pages')
 })
+
+test('the ids of the page\'s own tags are kept with every kind of answer, and end with the consent', async t => {
+  const world = await gatewayWorld(t)
+  const bornAtSeconds = Math.floor(Date.now() / 1000) - 10 * 86_400
+  const ids = { _ga: `GA1.1.123.${bornAtSeconds}`, _gcl_au: `1.1.918273645.${bornAtSeconds}` }
+  const cookies = Object.entries(ids).map(pair => pair.join('=')).join('; ')
+  const choice = `_pstn_c=${formatConsentCookie(granted as Consent, bornAtSeconds)}`
+  const request = (cookie: string, more: Record<string, string> = {}) =>
+    ({ headers: { 'user-agent': 'Safari/604.1', cookie, ...more } })
+  const named = (answer: Answer, name: string) => setCookiesOf(answer).get(name)
+  const view = { event_name: 'page_view', page_location: 'https://www.example.com/', consent: granted }
+
+  const first = await world.post(view, request(cookies))
+  t.equal(named(first, '_ga')?.value, ids._ga)
+  t.equal(named(first, '_ga')?.attributes, 'Path=/; Max-Age=34560000; Domain=example.com; Secure; SameSite=Lax')
+  t.match(named(first, '_gcl_au'), { value: ids._gcl_au, attributes: /Max-Age=69(11|12)\d{3};/ })
+  t.match(named(first, '_pstn_k')?.attributes, /HttpOnly; Secure; SameSite=Lax$/)
+  const kept = `${cookies}; _pstn_k=${named(first, '_pstn_k')?.value}`
+
+  const lead = { email: 'a@b.de', consent: granted }
+  const answers: [what: string, answer: Answer, names: string[]][] = [
+    ['a lead', await world.lead(lead, { ...request(kept), type: 'application/json' }), ['_ga', '_gcl_au']],
+    ['a batch', await world.post({ events: [view, { ...view, event_name: 'scroll' }] }, request(kept)),
+      ['_ga', '_gcl_au']],
+    ['the grant itself', await world.post(granted, { path: '/v1/consent', ...request(kept) }), ['_ga', '_gcl_au']],
+    ['what comes between pages', await world.post({ ...view, event_name: 'scroll' }, request(kept)), []],
+    ['an event\'s own name', await world.post({ ...view, event_name: 'constructor' }, request(kept)), []],
+    ['a signed sender', await world.signed(view, request(kept)), []],
+    ['what the body alone has', await world.post({ ...view, cookies: ids }, request('a=b')), []],
+    ['a choice in the cookie', await world.post({ ...view, consent: {} }, request(`${kept}; ${choice}`)),
+      ['_ga', '_gcl_au']],
+    ['nobody said anything', await world.post({ ...view, consent: {} }, request(kept)), []]
+  ]
+  for (const [what, answer, names] of answers) {
+    t.same([...setCookiesOf(answer).keys()].filter(name => name in ids).sort(), names, what)
+  }
+
+  const denied = { ad_storage: 'denied', analytics_storage: 'denied' }
+  const refusals: [what: string, answer: Answer, ended: string[]][] = [
+    ['a revoke', await world.post(denied, { path: '/v1/consent', ...request(kept) }), ['_ga', '_gcl_au', '_pstn_k']],
+    ['a page that says no', await world.post({ ...view, consent: denied }, request(kept)),
+      ['_ga', '_gcl_au', '_pstn_k']],
+    ['a cookie that says no', await world.post({ ...view, consent: {} },
+      request(`${kept}; _pstn_c=${formatConsentCookie(denied as Partial<Consent>, bornAtSeconds)}`)),
+    ['_ga', '_gcl_au', '_pstn_k']],
+    ['GPC', await world.post(view, request(kept, { 'sec-gpc': '1' })), ['_gcl_au']]
+  ]
+  for (const [what, answer, ended] of refusals) {
+    const names = [...setCookiesOf(answer)].filter(([name, { attributes }]) =>
+      (name in ids || name === '_pstn_k') && attributes.includes('Max-Age=0')).map(([name]) => name)
+    t.same(names.sort(), ended, what)
+  }
+})

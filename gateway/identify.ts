@@ -2,7 +2,7 @@
 import type { Storable } from '../schema/consent.ts'
 import type { EventData } from '../schema/event.ts'
 import { storedChoice } from './gather.ts'
-import { keepCookies, refusedBy } from './keeper.ts'
+import { keepCookies, refusedBy, type KeeperFacts } from './keeper.ts'
 import type { Draft } from './read.ts'
 import type { Deps, Incoming } from './receive.ts'
 import { makeMetaCookies, makeVisitorId, metaCookieLine, verifyVisitor, visitorCookie } from './visitor.ts'
@@ -13,8 +13,10 @@ export interface Identified {
   setCookies: Map<string, string>
 }
 
-/** What comes with a new page of the site: its tags have just run, or are about to. */
-const pageEvents = new Set(['page_view', 'landing'])
+/** When the page's tags write their cookies, and when they no longer do. */
+const moments: ReadonlyMap<string, KeeperFacts['moment']> = new Map([
+  ['page_view', 'page'], ['landing', 'page'], ['user_engagement', 'left']
+])
 
 /**
  * Without consent for any id: nothing at all, and what the keeper kept alive ends where it was refused. A signed sender
@@ -29,10 +31,11 @@ export function identify (
   }
   const choice = storedChoice(incoming, nowMs)
   const grantedAtMs = choice === undefined ? undefined : choice.chosenAtSeconds * 1000
-  const isOfPage = pageEvents.has(draft.eventName) || incoming.posts.some(post => 'lead' in post)
+  const isLead = incoming.posts.some(post => 'lead' in post)
+  const moment = isLead ? 'page' : moments.get(draft.eventName) ?? 'between'
   const refused = refusedBy(data, may)
   const setCookies = incoming.takesCookies
-    ? keepCookies({ ...incoming, data, may, refused, grantedAtMs, isOfPage, nowMs }, deps.keys)
+    ? keepCookies({ ...incoming, data, may, refused, grantedAtMs, moment, nowMs }, deps.keys)
     : new Map<string, string>()
   if (!may.visitor) return { data, setCookies }
 

@@ -79,6 +79,7 @@ const everything = [
   `_fbp=fb.1.${daysAgo(1)}.1`, `_fbc=fb.1.${daysAgo(1)}.Click-1`, `_gcl_aw=GCL.${secondsAgo(1)}.Click-2`,
   ttp, ga(1)
 ].join('; ')
+const session = `_ga_ABCDEF1234=GS1.1.1.3.1.${secondsAgo(1 / 1440)}.0.0.0`
 const names = (lines: Map<string, unknown>) => [...lines.keys()].sort()
 const all = ['_fbc', '_fbp', '_ga', '_gcl_aw', '_pstn_k', '_ttp']
 
@@ -92,7 +93,9 @@ test('what is kept, by consent, settings, page and browser', t => {
     ['nothing without a grant', { may: may(false, false) }, []],
     ['nothing where the setting is empty', { site: site([]) }, []],
     ['what the setting names', { site: site(['_gcl_*', '_ttp']) }, ['_gcl_aw', '_pstn_k', '_ttp']],
-    ['nothing between pages', { isOfPage: false }, []],
+    ['nothing between pages', { moment: 'between' }, []],
+    ['a session is left alone at the end of a page', { cookie: `${everything}; ${session}`, moment: 'left' }, all],
+    ['and kept at the beginning', { cookie: `${everything}; ${session}` }, [...all, '_ga_ABCDEF1234'].sort()],
     ['nothing where there is nothing', { cookie: 'a=b; _pstn=x' }, []],
     ['Firefox leaves scripts\' cookies alone', {
       browser: { userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0', hints: {} }
@@ -135,7 +138,7 @@ test('after a refusal what was kept ends, and the ledger with it', t => {
     ['both, between pages', {
       may: may(false, false),
       refused: { ads: true, analytics: true },
-      isOfPage: false
+      moment: 'between'
     }, all, []],
     ['both, in another browser', {
       may: may(false, false),

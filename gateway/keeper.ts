@@ -31,8 +31,11 @@ export interface KeeperFacts {
   grantedAtMs?: number
   /** The page, and the click ids that it was reached with. */
   data: Pick<EventData, 'page_location' | 'click_ids'>
-  /** Whether the request is of a new page or a lead: what a page's scripts rewrite, they rewrite once per page. */
-  isOfPage: boolean
+  /**
+   * A page's scripts write their cookies once for each page: so the answer to a new `page` (or a lead) sets them again,
+   * and to a page that is `left`, when nobody writes any more. What comes `between` costs no bytes.
+   */
+  moment: 'page' | 'left' | 'between'
   nowMs: number
 }
 
@@ -57,7 +60,8 @@ export function keepCookies (facts: KeeperFacts, keys: Keys): Map<string, string
   const { site, jar, scope, may, refused, nowMs } = facts
   const { keeper } = site.cookies
   const lines = new Map<string, string>()
-  const mayKeep = may.visitor && facts.isOfPage && site.keepsCookies.length > 0 && endsScriptCookies(facts.browser)
+  const mayKeep = may.visitor && facts.moment !== 'between' && site.keepsCookies.length > 0 &&
+    endsScriptCookies(facts.browser)
   const mayEnd = (refused.ads || refused.analytics) && jar.has(keeper)
   if (!mayKeep && !mayEnd) return lines
 
@@ -119,14 +123,15 @@ function carriedCookies ({ jar, site }: KeeperFacts): Carried[] {
 
 /**
  * Whether the page's scripts are about to write another value, which the answer would undo if it came after: a click
- * that the cookie does not know, what Google's linker brought, or a session that is over.
+ * that the cookie does not know, what Google's linker brought, the last hit of a session, or the first of another.
  */
-function isAboutToChange (row: KeptCookie, value: string, { data, nowMs }: KeeperFacts): boolean {
+function isAboutToChange (row: KeptCookie, value: string, { data, moment, nowMs }: KeeperFacts): boolean {
   const { click, isLinked, isOfSession, born } = row
   const clicked = click === undefined ? undefined : data.click_ids?.[click]?.value
   if (clicked !== undefined && !value.includes(clicked)) return true
   if (isLinked === true && /[?&#]_gl=/.test(data.page_location ?? '')) return true
   if (isOfSession !== true) return false
+  if (moment === 'left') return true
   const hitAtMs = Number(born?.form.exec(value)?.groups?.at ?? 0) * (born?.unitMs ?? 1)
   return nowMs - hitAtMs > sessionMs
 }

@@ -25,7 +25,7 @@ export function factsOf ({ cookie = '', ...given }: Given): KeeperFacts {
     refused: { ads: false, analytics: false },
     grantedAtMs: nowMs,
     data: {},
-    isOfPage: true,
+    moment: 'page',
     nowMs,
     ...given
   }
