@@ -3,6 +3,7 @@
 import { withTransaction } from '../config/postgres.ts'
 import type { Deps } from './deps.ts'
 import { enqueuePlan, horizonMs, planJobs, queueName, type VerifyJob } from './schedule.ts'
+import { promise } from './store.ts'
 import type { Target } from './target.ts'
 
 /** Deliveries promoted per destination and round; more follow in the next round, which comes at once. */
@@ -41,11 +42,7 @@ async function promote (deps: Deps, target: Target): Promise<number> {
     if (first === undefined) return 0
     const dues = rows.map(row => ({ seq: row.seq, day: row.day, targetId: target.id, dueAtMs: row.due_ms }))
     const plan = planJobs(dues, first.now_ms, deps.timings.promiseMs)
-    await tx.query(`
-      UPDATE deliveries d SET hold_until = to_timestamp(u.hold_ms / 1000)
-      FROM unnest($2::bigint[], $3::date[], $4::float8[]) AS u (event_seq, day, hold_ms)
-      WHERE d.destination_id = $1 AND d.event_seq = u.event_seq AND d.day = u.day`,
-    [target.id, rows.map(row => row.seq), rows.map(row => row.day), plan.holdsMs])
+    await promise(tx, plan.jobs)
     await enqueuePlan(tx, deps.enqueue, plan.jobs, () => target.destination.type)
     return rows.length
   })

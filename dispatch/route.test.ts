@@ -71,6 +71,21 @@ test('routers side by side route each event once, and a later part ends the sett
   t.ok(jobs.count < 12, `${jobs.count} jobs for 63 deliveries`)
 })
 
+test('an event that is listed again keeps the delivery that it has, and its neighbours get theirs', async t => {
+  const { pool, deps } = await dispatchWorld(t)
+  const known = await storeEvent(pool)
+  await routeOnce(deps)
+  await pool.query('UPDATE deliveries SET state = \'delivered\', reason = NULL')
+  const fresh = await storeEvent(pool)
+  await pool.query('DELETE FROM unrouted_batches')
+  await pool.query(`INSERT INTO unrouted_batches (event_seqs, days)
+    SELECT array_agg(event_seq ORDER BY event_seq), array_agg(day) FROM events`)
+  await routeOnce(deps)
+  t.match(await deliveryOf(pool, known), { state: 'delivered' })
+  t.match(await deliveryOf(pool, fresh), { state: 'waiting', reason: 'new' })
+  t.equal((await pool.query('SELECT FROM deliveries')).rowCount, 2)
+})
+
 test('a batch that cannot be routed is taken apart, and the culprit set aside', async t => {
   const { pool, deps, lines } = await dispatchWorld(t)
   const good = await storeEvent(pool)

@@ -102,15 +102,26 @@ interface EventRow {
   is_bot: boolean
 }
 
+/** All parts of the events. Without OFFSET the planner may read a whole day to find a part of it. */
+async function readRows (tx: PoolClient, seqs: number[], days: string[]): Promise<EventRow[]> {
+  const byDay = Map.groupBy(seqs.keys(), index => days[index] ?? '')
+  const all: EventRow[] = []
+  for (const [day, indexes] of byDay) {
+    const { rows } = await tx.query<EventRow>(`
+      SELECT e.event_seq, e.day, e.site, e.event_name, date_part('epoch', e.received_at) * 1000 AS received_ms,
+        e.trust::text AS trust, e.has_contact, e.is_bot
+      FROM unnest($1::bigint[]) AS wanted (seq)
+      CROSS JOIN LATERAL (SELECT * FROM events WHERE event_seq = wanted.seq AND day = $2 ORDER BY seq OFFSET 0) AS e`,
+    [indexes.map(index => seqs[index]), day])
+    all.push(...rows)
+  }
+  return all
+}
+
 async function routeEvents (
   tx: PoolClient, deps: Deps, seqs: number[], days: string[], nowMs: number
 ): Promise<void> {
-  const { rows } = await tx.query<EventRow>(`
-    SELECT event_seq, day, site, event_name, (extract(epoch FROM received_at) * 1000)::bigint AS received_ms,
-      trust::text AS trust, has_contact, is_bot
-    FROM events WHERE event_seq = ANY($1) AND day = ANY($2::date[]) ORDER BY event_seq, seq`,
-  [seqs, [...new Set(days)]])
-  const events = [...Map.groupBy(rows, row => row.event_seq).values()].map(readEvent)
+  const events = [...Map.groupBy(await readRows(tx, seqs, days), row => row.event_seq).values()].map(readEvent)
   const { rows: paused } = await tx.query<{ id: number }>('SELECT id FROM destinations WHERE paused_at IS NOT NULL')
   const pausedIds = new Set(paused.map(row => row.id))
 

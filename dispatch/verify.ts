@@ -120,6 +120,8 @@ async function write (deps: Deps, target: Target, job: VerifyJob, settlements: r
   await withTransaction(deps.pool, async (tx: PoolClient) => {
     const pause = settlements.find(one => one.pauses !== undefined)?.pauses
     if (pause !== undefined) await pauseTarget(tx, target, pause)
+    // Joined by hash: a loop over both sides would be their product.
+    await tx.query('SET LOCAL enable_nestloop = off')
     await tx.query(`
       UPDATE deliveries d SET state = u.state, reason = u.reason, detail = u.detail,
         due_at = CASE WHEN u.state = 'accepted' THEN d.due_at ELSE now() + make_interval(secs => u.after_ms / 1000) END,
@@ -127,7 +129,7 @@ async function write (deps: Deps, target: Target, job: VerifyJob, settlements: r
       FROM unnest($4::bigint[], $5::delivery_state[], $6::text[], $7::text[], $8::float8[], $9::float8[])
         AS u (event_seq, state, reason, detail, verify_ms, after_ms)
       WHERE d.destination_id = $1 AND d.day = $2 AND d.attempt_id = $3 AND d.event_seq = u.event_seq
-        AND d.state = 'accepted'`,
+        AND d.event_seq = ANY($4) AND d.state::text = 'accepted'`,
     [target.id, job.day, job.attempt_id, pick(one => one.seq), pick(one => one.state), pick(one => one.reason ?? null),
       pick(one => one.detail ?? null), pick(one => one.verifyAfterMs ?? null), pick(one => one.afterMs ?? 0)])
   })

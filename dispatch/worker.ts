@@ -211,10 +211,12 @@ function settle (
     return isolate([...going]).flatMap((group, isolation) => group.map(one => (
       { seq: one.seq, state: 'waiting', reason: 'isolating', refundsAttempt: true, isolation })))
   }
+  // One throw of the dice: what failed together is sent again together, and apart from other requests.
+  const chance = deps.random()
   return going.flatMap((one, index) => {
     const outcome = outcomes[index]
     if (outcome === undefined) return []
-    return settlementOf(outcome, { ...one, attempts: one.attempts + 1, isTest }, target, nowMs, deps.random)
+    return settlementOf(outcome, { ...one, attempts: one.attempts + 1, isTest }, target, nowMs, () => chance)
   })
 }
 

@@ -28,6 +28,98 @@ BEGIN
   RETURN NULL;
 END $$;
 
+-- The functions below write deliveries, a job's at once. Each finds its rows by the primary key: a partition is new
+-- every day, what the planner knows of it comes later than its rows, and by itself it has looped over thousands of rows
+-- for each of thousands. `state::text = 'waiting'` does not offer it the index of what waits, which may be long.
+
+-- New deliveries of one destination, day and state. One that is there already stays as it is; to look for it is dearer
+-- than to insert, so it is looked for only when one is.
+CREATE FUNCTION insert_deliveries (p_destination smallint, p_day date, p_is_test boolean, p_state delivery_state,
+  p_reason text, p_seqs bigint[], p_dues_ms float8[], p_holds_ms float8[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO deliveries (event_seq, day, destination_id, is_test, state, reason, due_at, hold_until)
+    SELECT u.seq, p_day, p_destination, p_is_test, p_state, p_reason, to_timestamp(u.due_ms / 1000),
+      to_timestamp(u.hold_ms / 1000)
+    FROM unnest(p_seqs, p_dues_ms, p_holds_ms) AS u (seq, due_ms, hold_ms);
+EXCEPTION WHEN unique_violation THEN
+  INSERT INTO deliveries (event_seq, day, destination_id, is_test, state, reason, due_at, hold_until)
+    SELECT u.seq, p_day, p_destination, p_is_test, p_state, p_reason, to_timestamp(u.due_ms / 1000),
+      to_timestamp(u.hold_ms / 1000)
+    FROM unnest(p_seqs, p_dues_ms, p_holds_ms) AS u (seq, due_ms, hold_ms)
+    ON CONFLICT DO NOTHING;
+END $$;
+
+-- The intent to send: claims the deliveries that are still the job's own (its promise stands, or all promises have run
+-- out) for the length of the lease, and writes the attempt. No row: none is the job's own any more.
+CREATE FUNCTION begin_attempt (p_destination smallint, p_day date, p_promised_ms float8, p_lease_ms float8,
+  p_seqs bigint[], p_resend_of bigint, p_part_seqs jsonb) RETURNS TABLE (id bigint, event_seqs bigint[])
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+  fence bigint := nextval('attempt_id');
+  lease_until timestamptz := now() + make_interval(secs => p_lease_ms / 1000);
+  claimed bigint[];
+BEGIN
+  WITH own AS (
+    UPDATE deliveries d SET hold_until = lease_until, attempts = d.attempts + 1, attempt_id = fence,
+      first_attempt_id = coalesce(d.first_attempt_id, fence)
+    WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (p_seqs)
+      AND d.state::text = 'waiting'
+      AND (d.hold_until <= now() OR d.hold_until = to_timestamp(p_promised_ms / 1000))
+    RETURNING d.event_seq
+  )
+  SELECT array_agg(own.event_seq) INTO claimed FROM own;
+  IF claimed IS NULL THEN
+    RETURN;
+  END IF;
+  UPDATE attempts a SET ended_at = now(), result = 'lost'
+    WHERE a.id = p_resend_of AND a.day = p_day AND a.ended_at IS NULL;
+  INSERT INTO attempts (id, day, destination_id, lease_until, resend_of, event_seqs, part_seqs)
+    VALUES (fence, p_day, p_destination, lease_until, p_resend_of, claimed, p_part_seqs);
+  RETURN QUERY SELECT fence, claimed;
+END $$;
+
+-- Promises what waits to a job.
+CREATE FUNCTION promise_deliveries (p_destination smallint, p_day date, p_seqs bigint[], p_promised_ms float8)
+RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+  UPDATE deliveries d SET hold_until = to_timestamp(p_promised_ms / 1000)
+    WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (p_seqs)
+      AND d.state::text = 'waiting';
+END $$;
+
+-- Ends an attempt; the time of the transaction in Unix milliseconds. No row: it was ended before, and whoever asks is a
+-- zombie whose deliveries somebody else has taken over.
+CREATE FUNCTION end_attempt (p_attempt bigint, p_day date, p_http_status smallint, p_duration_ms integer, p_result text,
+  p_trace text, p_said text) RETURNS TABLE (now_ms float8)
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+  RETURN QUERY UPDATE attempts a SET ended_at = now(), http_status = p_http_status, duration_ms = p_duration_ms,
+      result = p_result, network_trace = p_trace, network_said = p_said
+    WHERE a.id = p_attempt AND a.day = p_day AND a.ended_at IS NULL RETURNING floor(date_part('epoch', now()) * 1000);
+END $$;
+
+-- Writes outcomes. Deliveries with the same outcome are a group: p_sizes says how many of p_seqs, in order, each of the
+-- other arrays is about. Only what is still the caller's own is written: the attempt's, or without one the promise's.
+CREATE FUNCTION settle_deliveries (p_destination smallint, p_day date, p_attempt bigint, p_promised_ms float8,
+  p_seqs bigint[], p_sizes integer[], p_states delivery_state[], p_reasons text[], p_details text[],
+  p_refunds smallint[], p_after_ms float8[], p_holds_ms float8[], p_verify_after_ms float8[]) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+  done integer := 0;
+BEGIN
+  FOR i IN 1 .. cardinality(p_sizes) LOOP
+    UPDATE deliveries d SET state = p_states[i], reason = p_reasons[i], detail = p_details[i],
+      attempts = d.attempts - p_refunds[i], due_at = now() + make_interval(secs => p_after_ms[i] / 1000),
+      hold_until = to_timestamp(p_holds_ms[i] / 1000),
+      verify_at = now() + make_interval(secs => p_verify_after_ms[i] / 1000)
+    WHERE d.destination_id = p_destination AND d.day = p_day
+      AND d.event_seq = ANY (p_seqs[done + 1 : done + p_sizes[i]]) AND d.state::text = 'waiting'
+      AND (d.attempt_id = p_attempt OR (p_attempt IS NULL
+        AND (d.hold_until <= now() OR d.hold_until = to_timestamp(p_promised_ms / 1000))));
+    done := done + p_sizes[i];
+  END LOOP;
+END $$;
+
 -- Finds the rows whose address and user agent are to be forgotten, late parts of old days included.
 CREATE INDEX events_client ON events (received_at) WHERE sealed_client IS NOT NULL;
 -- Keys lie in the order of their days: a few kilobytes tell where the old ones are.
@@ -37,5 +129,5 @@ CREATE INDEX failed_events_failed_at ON failed_events (failed_at);
 -- Down Migration
 
 DROP INDEX failed_events_failed_at, event_keys_day, events_client;
-DROP FUNCTION take_rate_token;
+DROP FUNCTION settle_deliveries, end_attempt, promise_deliveries, begin_attempt, insert_deliveries, take_rate_token;
 DROP TABLE rate_budgets;
