@@ -116,18 +116,15 @@ Promise<Nginx> {
     write(folder, http, places)
     const child = spawn(command, ['-p', folder, '-e', join(folder, 'error.log'), '-c', join(folder, 'nginx.conf')],
       { stdio: 'ignore' })
-    let hasEnded = false
-    const ended = new Promise<void>(resolve => {
-      child.on('exit', () => { hasEnded = true; resolve() })
-      child.on('error', () => { hasEnded = true; resolve() })
-    })
-    while (!hasEnded && !await isListening(places.tlsPort)) {
+    const ended = new Promise<void>(resolve => { child.on('exit', () => { resolve() }) })
+    const hasEnded = () => child.exitCode !== null || child.signalCode !== null
+    while (!hasEnded() && !await isListening(places.tlsPort)) {
       await new Promise<void>(resolve => { setTimeout(resolve, 20) })
     }
     const logs = () => readdirSync(folder).filter(name => name.endsWith('.log'))
       .flatMap(name => readFileSync(join(folder, name), 'utf8').split('\n').filter(line => line !== '')
         .map(line => `${name}: ${line}`)).join('\n')
-    if (hasEnded) {
+    if (hasEnded()) {
       if (attempt < 3) continue
       throw new Error(`nginx does not start: ${logs()}`)
     }

@@ -23,7 +23,8 @@ export async function startOwnersSite (t: Test, pages: ReadonlyMap<string, strin
     const status = path === '/moved' ? 302 : path === '/missing' ? 404 : 200
     response.writeHead(status, {
       'content-type': 'text/html; charset=utf-8',
-      'cache-control': 'public, max-age=60',
+      // Postern in front of the site leaves alone what a cache may keep.
+      'cache-control': path.startsWith('/page') ? 'private, no-cache' : 'public, max-age=60',
       'set-cookie': 'shop=1; Path=/',
       ...status === 302 ? { location: '/offer' } : {}
     }).end(pages.get(path) ?? bodyOf(url))
