@@ -5,6 +5,7 @@ import type { Pool } from '../config/postgres.ts'
 import { eventKey, toPlaintexts, transactionClaim } from '../schema/sealing.ts'
 import { subjectsOf } from '../schema/subject.ts'
 import { hasContact, type Arrival, type Receipt } from './arrival.ts'
+import { remember, type Known } from './bounded.ts'
 import { appendStatement, toColumns } from './columns.ts'
 
 /** One arrival as columns; sealed, so that nothing personal waits in memory longer than it must. */
@@ -38,13 +39,54 @@ function touchDigest (touch: NonNullable<Arrival['touch']>): Buffer {
   return createHash('sha256').update(JSON.stringify([clicks, campaign])).digest().subarray(0, 16)
 }
 
+type TouchColumns = NonNullable<Row['touch']>
+
+/** By this a touch is known again that is committed already. */
+export const touchName = (site: string, visitor: Buffer, { digest }: Pick<TouchColumns, 'digest'>): string =>
+  `${site} ${visitor.toString('latin1')}${digest.toString('latin1')}`
+
+/**
+ * The landing as columns; null for one that `kept` holds: every page view of a visitor who came over an advertisement
+ * tells of the same landing again.
+ */
+function toTouch ({ part, touch }: Arrival, visitor: Buffer | null, keys: Keys, kept: Pick<Known, 'has'>):
+TouchColumns | null {
+  if (touch === undefined || visitor === null) return null
+  const digest = touchDigest(touch)
+  if (kept.has(touchName(part.site, visitor, { digest }))) return null
+  return { digest, at: new Date(touch.seen_at_ms), sealed: keys.seal(part.site, Buffer.from(JSON.stringify(touch))) }
+}
+
+/** Visitors' blind indexes, by site and visitor: a visitor's events come one after another. */
+const visitorIndexes = new WeakMap<Keys, (siteAndVisitor: string) => Buffer>()
+
+function visitorIndex (site: string, visitorId: string, keys: Keys): Buffer {
+  let indexOf = visitorIndexes.get(keys)
+  if (indexOf === undefined) {
+    indexOf = remember(10_000, name => {
+      const [, ofSite = '', id = ''] = /^(.*) (\S*)$/s.exec(name) ?? []
+      return keys.blindIndex(ofSite, 'visitor', id)
+    })
+    visitorIndexes.set(keys, indexOf)
+  }
+  return indexOf(`${site} ${visitorId}`)
+}
+
+/** What sealing a row needs. */
+export interface RowDeps {
+  keys: Keys
+  /** Touches that are committed. */
+  keptTouches: Pick<Known, 'has'>
+}
+
 /** Seals an arrival. `country` is the site's, for phone numbers without a prefix. */
-export function toRow (arrival: Arrival, keys: Keys, country?: string): Row {
-  const { part, lead, touch } = arrival
+export function toRow (arrival: Arrival, { keys, keptTouches }: RowDeps, country?: string): Row {
+  const { part, lead } = arrival
   const seal = (text: string) => keys.seal(part.site, Buffer.from(text))
   const { data, client } = toPlaintexts(part.data)
   const sealed = seal(data)
   const visitorId = part.data.visitor_id
+  const visitor = visitorId === undefined ? null : visitorIndex(part.site, visitorId, keys)
   return {
     site: part.site,
     receiptId: part.receipt_id,
@@ -57,12 +99,10 @@ export function toRow (arrival: Arrival, keys: Keys, country?: string): Row {
     trust: part.trust,
     hasContact: hasContact(part.data),
     isBot: part.data.bot !== undefined,
-    visitor: visitorId === undefined ? null : keys.blindIndex(part.site, 'visitor', visitorId),
+    visitor,
     sealed,
     sealedClient: client === null ? null : seal(client),
-    touch: touch === undefined
-      ? null
-      : { digest: touchDigest(touch), at: new Date(touch.seen_at_ms), sealed: seal(JSON.stringify(touch)) },
+    touch: toTouch(arrival, visitor, keys, keptTouches),
     lead: lead === undefined || part.lead_id === undefined
       ? null
       : {
@@ -106,7 +146,7 @@ async function appendLandings (pool: Pool, rows: readonly Row[]): Promise<void> 
 }
 
 /**
- * Stores rows; receipts in the same order. All events in one transaction of one statement; landings before them, in one
+ * Stores rows; receipts in the same order. All events in one transaction of one statement; landings before them in one
  * of their own. Rejects as `pg` does: then some landings may be stored, which their repetition does not change.
  */
 export async function appendRows (pool: Pool, rows: readonly Row[]): Promise<Receipt[]> {

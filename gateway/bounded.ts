@@ -30,3 +30,22 @@ export function rememberFirst (most: number): (key: string, nowMs: number) => nu
     return first(key)
   }
 }
+
+/** Up to `most` keys that were added lately; forgotten in halves, as in remember(). */
+export interface Known { has: (key: string) => boolean, add: (key: string) => void }
+
+export function rememberKnown (most: number): Known {
+  const half = Math.max(1, Math.floor(most / 2))
+  let newer = new Set<string>()
+  let older = new Set<string>()
+  return {
+    has: key => newer.has(key) || older.has(key),
+    add: key => {
+      if (newer.size >= half) {
+        older = newer
+        newer = new Set()
+      }
+      newer.add(key)
+    }
+  }
+}

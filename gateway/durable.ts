@@ -2,6 +2,7 @@
 import { isOutage } from '../config/postgres.ts'
 import { Unavailable, type Arrival, type Receipt } from './arrival.ts'
 import type { Row } from './append.ts'
+import { rememberKnown } from './bounded.ts'
 import { openCircuit, type Circuit } from './circuit.ts'
 import { startDrain, type Drain } from './drain.ts'
 import { SpoolFull, type Spool } from './spool/spool.ts'
@@ -22,7 +23,7 @@ export type IngestAlert =
   | { what: 'shed', reason: string, rows: number }
   | { what: 'spool_trouble', reason: string }
 
-export interface DurableOptions extends Omit<StoreDeps, 'onSetAside'> {
+export interface DurableOptions extends Omit<StoreDeps, 'onSetAside' | 'keptTouches'> {
   onAlert: (alert: IngestAlert) => void
   /** New events were committed: where the router lives in this process, it need not wait for its poll. */
   onCommitted?: (newEvents: number) => void
@@ -76,6 +77,7 @@ export function openDurable (options: DurableOptions): Durable {
   })
   const deps: StoreDeps = {
     ...options,
+    keptTouches: rememberKnown(20_000),
     onSetAside: (reason, receiptId) => { onAlert({ what: 'set_aside', reason, rows: 1, receiptId }) }
   }
   if (options.admit !== undefined) circuit.trip('away_at_start', performance.now())

@@ -47,6 +47,8 @@ async function openLog (t: Test, around: (query: Query) => Query = query => quer
     pool: { query } as unknown as Pool,
     keys: testKeys,
     countryOf: () => undefined,
+    // A busy machine is no time-out.
+    quickMs: 60_000,
     onAlert: alert => { alerts.push(alert) },
     ...more
   })
@@ -218,3 +220,17 @@ async function closesTwice (log: IngestLog): Promise<void> {
   await log.close()
   await log.close()
 }
+
+test('a visitor\'s landing is stored once, however often its pages tell of it; another one beside it', async t => {
+  const { log, pool, count } = await openLog(t)
+  const landing = (eventId: string, source: string): Arrival => ({
+    ...arrival(eventId, { data: { visitor_id: 'vAAAAAAAAAAAAAAAAAAAAAA' } }),
+    touch: { seen_at_ms: Date.now(), campaign: { source } }
+  })
+  for (const id of ['one', 'two']) await log.append([landing(id, 'search')])
+  t.equal(await count('touches'), 1)
+  await pool.query('DELETE FROM touches')
+  await log.append([landing('three', 'search'), landing('four', 'letter')])
+  t.equal(await count('touches'), 1, 'what is committed is not written again')
+  t.equal(await count('events'), 4)
+})

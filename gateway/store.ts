@@ -1,8 +1,9 @@
 // Stores rows in Postgres however bad one of them is: what Postgres refuses is found, set aside, and told.
 import type { Keys } from '../config/keys.ts'
 import { isDataError, isOutage, sqlState, type Pool } from '../config/postgres.ts'
-import { appendRows, setAside, toRow, type Row } from './append.ts'
+import { appendRows, setAside, touchName, toRow, type Row } from './append.ts'
 import type { Arrival, Receipt } from './arrival.ts'
+import type { Known } from './bounded.ts'
 
 /** An arrival on its way into Postgres. */
 export interface Pending { arrival: Arrival, row: Row }
@@ -12,15 +13,19 @@ export interface StoreDeps {
   keys: Keys
   /** A site's country, for phone numbers without a prefix. */
   countryOf: (site: string) => string | undefined
+  /** Touches that this process has committed. */
+  keptTouches: Known
+  /** Until when a failed statement is tried once more. */
+  quickMs?: number
   /** A row was set aside in failed_events. */
   onSetAside: (reason: string, receiptId: string) => void
 }
 
 /** A failure that took longer than this was a time-out: trying again would only double the wait. */
-const quickMs = 250
+const defaultQuickMs = 250
 
 /** A deadlock or serialization failure (SQLSTATE class 40) is over when it is told, however long it took. */
-function isWorthRetrying (error: unknown, afterMs: number): boolean {
+function isWorthRetrying (error: unknown, afterMs: number, quickMs: number): boolean {
   return isOutage(error) && (afterMs < quickMs || sqlState(error)?.startsWith('40') === true)
 }
 
@@ -31,8 +36,18 @@ export function reasonOf (error: unknown): string {
 }
 
 /** Seals an arrival for Postgres. */
-export function toPending (arrival: Arrival, { keys, countryOf }: Pick<StoreDeps, 'keys' | 'countryOf'>): Pending {
-  return { arrival, row: toRow(arrival, keys, countryOf(arrival.part.site)) }
+export function toPending (arrival: Arrival, deps: Pick<StoreDeps, 'keys' | 'keptTouches' | 'countryOf'>): Pending {
+  return { arrival, row: toRow(arrival, deps, deps.countryOf(arrival.part.site)) }
+}
+
+/** Stores rows, and remembers which touches are kept from now on. */
+async function appendPending (pending: readonly Pending[], { pool, keptTouches }: StoreDeps): Promise<Receipt[]> {
+  const rows = pending.map(({ row }) => row)
+  const receipts = await appendRows(pool, rows)
+  for (const { site, visitor, touch } of rows) {
+    if (touch !== null && visitor !== null) keptTouches.add(touchName(site, visitor, touch))
+  }
+  return receipts
 }
 
 /** Keeps an arrival that Postgres refuses, whole and sealed, for a person. */
@@ -50,9 +65,9 @@ async function keep (arrival: Arrival, reason: string, { pool, keys, onSetAside 
 export async function storePending (pending: readonly Pending[], deps: StoreDeps, isRetry = false): Promise<Receipt[]> {
   const startedMs = performance.now()
   try {
-    return await appendRows(deps.pool, pending.map(({ row }) => row))
+    return await appendPending(pending, deps)
   } catch (error) {
-    if (!isRetry && isWorthRetrying(error, performance.now() - startedMs)) {
+    if (!isRetry && isWorthRetrying(error, performance.now() - startedMs, deps.quickMs ?? defaultQuickMs)) {
       return await storePending(pending, deps, true)
     }
     if (!isDataError(error)) throw error

@@ -4,6 +4,7 @@ import { makeFbc, makeFbp, parseFbValue } from '../schema/identity.ts'
 import type { EventData } from '../schema/event.ts'
 import type { Storable } from '../schema/consent.ts'
 import type { PageSeed } from './clock.ts'
+import { rememberKnown, type Known } from './bounded.ts'
 import { plausibleStart } from './clock.ts'
 import { setCookie, type CookieScope, type Jar } from './cookies.ts'
 
@@ -47,21 +48,17 @@ export function verifyVisitor (facts: VisitorFacts, keys: Keys): string | undefi
 const cookieForm = /^v1\.(v[\w-]{22})\.(\d{9,11})\.([\w-]{43})$/
 
 /** The signatures that verified lately under these keys: a visitor's events come one after another. */
-const verified = new WeakMap<Keys, { newer: Set<string>, older: Set<string> }>()
+const verified = new WeakMap<Keys, Known>()
 const rememberedVisitors = 10_000
 
 /** Whether a signature is ours. Only what verified is remembered, by everything that it binds. */
 function wasMade (parts: string[], mac: string, keys: Keys): boolean {
-  const known = verified.get(keys) ?? { newer: new Set<string>(), older: new Set<string>() }
+  const known = verified.get(keys) ?? rememberKnown(rememberedVisitors)
   verified.set(keys, known)
   const whole = `${parts.join(' ')} ${mac}`
-  if (known.newer.has(whole)) return true
-  if (!known.older.has(whole) && !keys.macMatches(Buffer.from(mac, 'base64url'), purpose, ...parts)) return false
-  if (known.newer.size >= rememberedVisitors / 2) {
-    known.older = known.newer
-    known.newer = new Set()
-  }
-  known.newer.add(whole)
+  if (known.has(whole)) return true
+  if (!keys.macMatches(Buffer.from(mac, 'base64url'), purpose, ...parts)) return false
+  known.add(whole)
   return true
 }
 
