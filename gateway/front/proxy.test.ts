@@ -1,4 +1,4 @@
-// The gateway in front of a real server over real HTTP: what the visitor sends arrives, what the site answers comes back.
+// The gateway in front of a real server over real HTTP: whose site it is, what is asked of it, and what it is told.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'tap'
@@ -8,8 +8,8 @@ import { site } from '../../test/gateway_world.ts'
 test('the path goes to the site as it was asked for, whatever is in it', async t => {
   const world = await frontWorld(t, {}, (request, response) => { response.end(request.url) })
   const paths = ['/', '/a%20b', '/caf%E9', '/100%', '/a//b', '//double', '/x?gclid=Cj0%2b%&b=ä'.replace('ä', '%E4'),
-    '/../up', '/a/%2e%2e/b', '/a/./b', '/back\\slash', '/%5Fp/v1/e', '/_P/v1/e', '/_p', '/_pp/s.js', '/v1/e', '/v1/leads',
-    '/s.js', '/livez', '/readyz', '/https://www.example.org/', '/a?x=1?y=2#not', '/;a=b', '/"quoted"|{}^`', '/?']
+    '/../up', '/a/%2e%2e/b', '/a/./b', '/back\\slash', '/%5Fp/v1/e', '/_P/v1/e', '/_p', '/_pp/s.js', '/v1/e',
+    '/v1/leads', '/s.js', '/livez', '/readyz', '/https://www.example.org/', '/a?x=1?y=2#not', '/;a=b', '/"quoted"|{}^`', '/?']
   for (const path of paths) {
     const got = await world.get(path)
     t.equal(got.status, 200, path)
@@ -45,8 +45,13 @@ test('the host map alone says whose site it is', async t => {
   const two = await frontWorld(t, {}, (_request, response) => { response.end('the site') }, {
     sites: [
       { ...site, name: 'one', hosts: ['www.example.com'], upstream: world.upstream },
-      { ...site, name: 'two', hosts: ['www.example.org', 'shop.example.org:8443'], prefix: '/x/y',
-        upstream: `http://127.0.0.1:${port}` },
+      {
+        ...site,
+        name: 'two',
+        hosts: ['www.example.org', 'shop.example.org:8443'],
+        prefix: '/x/y',
+        upstream: `http://127.0.0.1:${port}`
+      },
       { ...site, name: 'three', hosts: ['t.example.net'] }
     ]
   })
@@ -75,7 +80,7 @@ test('the host map alone says whose site it is', async t => {
 
 test('the site learns who asks, and only what is believed of it', async t => {
   const world = await frontWorld(t, {}, (_request, response) => { response.end() })
-  await world.get('/', { headers: {
+  const headers = {
     cookie: 'a=1; _pstn=v1.x; _pstn_c=1.1111.1764000000; b=2',
     'x-forwarded-for': '203.0.113.9',
     'x-forwarded-proto': 'https',
@@ -85,7 +90,8 @@ test('the site learns who asks, and only what is believed of it', async t => {
     'x-secret': '1',
     te: 'trailers',
     'x-own': 'kept'
-  } })
+  }
+  await world.get('/', { headers })
   const [asked] = world.seen
   t.match(asked?.headers, {
     host: 'www.example.com',
@@ -97,7 +103,6 @@ test('the site learns who asks, and only what is believed of it', async t => {
     'x-own': 'kept'
   })
   for (const name of ['forwarded', 'x-secret', 'te', 'accept-encoding']) t.notOk(name in (asked?.headers ?? {}), name)
-
 })
 
 test('a proxy that is believed says who asks, and of which host', async t => {

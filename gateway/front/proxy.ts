@@ -56,8 +56,8 @@ function becomesPage (request: FastifyRequest): boolean {
   return isInAdvance && (destination === undefined || destination === 'document' || destination === 'empty')
 }
 
-function beginPassage (request: FastifyRequest, reply: FastifyReply, { gateway, capture = captureLanding }: FrontOptions):
-void {
+function beginPassage (request: FastifyRequest, reply: FastifyReply, options: FrontOptions): void {
+  const { gateway, capture = captureLanding } = options
   const passage: Passage = {
     wantsTag: siteOf(request).insertsScript && becomesPage(request), left: new AbortController()
   }

@@ -20,8 +20,9 @@ export interface Tunnels {
 
 /** Header lines as they go over the wire. Every value was parsed as a header before, so none ends its line. */
 function toLines (headers: Headers): string {
-  const lines = Object.entries(headers).flatMap(([name, value]) => [value ?? []].flat().map(one => `${name}: ${one}\r\n`))
-  return lines.join('')
+  return Object.entries(headers)
+    .flatMap(([name, value]) => [value ?? []].flat().map(one => `${name}: ${one}\r\n`))
+    .join('')
 }
 
 function refuse (socket: Duplex, status: string): void {
