@@ -4,6 +4,7 @@ import { storable } from '../schema/consent.ts'
 import { Unavailable, type Arrival } from './arrival.ts'
 import { collectClickIds } from './clicks.ts'
 import { readAddress } from './coerce.ts'
+import { disownCrowd } from './crowds.ts'
 import { header, judgeTrust, openDoor } from './door.ts'
 import { enrich, readCampaign } from './enrich.ts'
 import { decideConsent, gather } from './gather.ts'
@@ -14,7 +15,7 @@ import { touchOf } from './receive.ts'
 import { redact } from './redact.ts'
 import { Refusal } from './refusal.ts'
 
-/** What a landing leads to. Nothing has happened yet: the cookies are the page's to set, the rest is keepLanding()'s. */
+/** What a landing leads to. Nothing has happened yet: the cookies are the page's, the rest is keepLanding()'s. */
 export interface Landing {
   site: string
   /** Set-Cookie lines; none without consent, and none for a visitor who has them all. */
@@ -64,7 +65,7 @@ export function decideLanding (request: FastifyRequest, address: string, gateway
   const site = siteOf(request)
   const trust = judgeTrust(request, site)
   const incoming = {
-    ...openDoor(request, site, trust, gateway.newRandom(), nowMs),
+    ...disownCrowd(openDoor(request, site, trust, gateway.newRandom(), nowMs), nowMs, gateway),
     // A page on its way to its visitor: whose cookies these are is no question of origins.
     takesCookies: true,
     posts: [],

@@ -1,6 +1,6 @@
 // A site of its owner's on a real port, and the gateway in front of it: for the tests of gateway/front/.
-import { createServer, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders,
-  type ServerResponse } from 'node:http'
+import { createServer, request as httpRequest } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import type { Test } from 'tap'
