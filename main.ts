@@ -9,6 +9,7 @@ const commands: Record<string, string> = {
   worker: 'the sending side alone',
   migrate: 'bring the database to this version',
   check: 'check the settings and print them, secrets masked',
+  doctor: 'look at the deployment from outside: DNS, TLS, proxies, what Safari does with the cookies',
   explain: 'the whole journey of one event: postern explain <event_id>',
   'dry-run': 'what would be sent: events as NDJSON on standard input',
   hash: 'what would be hashed: values as NDJSON on standard input'

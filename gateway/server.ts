@@ -23,6 +23,7 @@ import { addVisitors, trustProxies, visitorOf, type PlatformProxy } from './prox
 import { handleErrors, Refusal, sendRefusal, toRefusal } from './refusal.ts'
 import type { RevokeLog } from './revokes.ts'
 import { addScriptRoutes, type ScriptParts } from './script.ts'
+import { addSelfCheck } from './self_check.ts'
 import { openSites, type GatewaySite } from './site.ts'
 import { addVendorRoutes, type VendorProxyOptions } from './vendors/proxy.ts'
 
@@ -132,6 +133,7 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   addConsentRoute(app, gateway, deps.revokes)
   addScriptRoutes(app, deps.script)
   addLandingRoute(app, gateway)
+  addSelfCheck(app, deps.keys, gateway.now)
   await addVendorRoutes(app, { sites: deps.sites, logger: deps.logger, now: gateway.now, ...deps.vendorProxy })
   if (isFront) await addFront(app, { ...deps.front, paths, gateway })
   addPreflight(app)

@@ -24,7 +24,7 @@ function memoryLog (): IngestLog & { arrivals: Arrival[] } {
     arrivals,
     append: async given => {
       arrivals.push(...given)
-      return given.map(({ part }) => ({ status: 'stored', eventId: part.event_id }))
+      return given.map(({ part }) => ({ status: 'stored', isNewEvent: true, eventId: part.event_id }))
     },
     close: async () => undefined
   }

@@ -10,6 +10,7 @@ import { readCountry } from '../enrich.ts'
 import { storedChoice } from '../gather.ts'
 import { siteOf } from '../gateway.ts'
 import type { GatewayLog } from '../journal.ts'
+import { visitorOf } from '../proxies.ts'
 import { Refusal } from '../refusal.ts'
 import type { GatewaySite, Site } from '../site.ts'
 import { createBreaker, type Breaker } from './breaker.ts'
@@ -100,17 +101,17 @@ function openBreaker (site: string, vendor: string, most: number, logger: Gatewa
 function describe (request: FastifyRequest, site: Site, vendor: Vendor, nowMs: number): Record<string, string> {
   const jar = readJar(header(request, 'cookie'))
   // Anybody can send these headers; only what came through a trusted proxy has them from there.
-  const isProxied = (request.ips ?? []).length > 1
-  const country = isProxied && site.countryHeader !== undefined
+  const { address, isForwarded } = visitorOf(request)
+  const country = isForwarded && site.countryHeader !== undefined
     ? readCountry(header(request, site.countryHeader))
     : undefined
-  const region = isProxied && vendor.regionHeader !== undefined
+  const region = isForwarded && vendor.regionHeader !== undefined
     ? /^(?:[A-Z]{2}-)?([A-Z0-9]{1,3})$/.exec((header(request, vendor.regionHeader) ?? '').trim().toUpperCase())?.[1]
     : undefined
   const consent = effective({
     consent: storedChoice({ jar, site }, nowMs)?.consent, gpc: header(request, 'sec-gpc') === '1', country
   }, site.rule)
-  return vendor.describe({ ip: request.ip, country, region, consent, jar })
+  return vendor.describe({ ip: address, country, region, consent, jar })
 }
 
 /** Sends the request to the vendor and its answer to the visitor, whole or not at all. */
