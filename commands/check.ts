@@ -10,7 +10,12 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
   if ('exitCode' in prepared) return prepared.exitCode
   const shown = {
     settings: maskSettings(prepared.settings, destinations),
-    process: { ...prepared.process, databaseUrl: maskUrl(prepared.process.databaseUrl), key_ids: prepared.keys.keyIds }
+    process: {
+      ...prepared.process,
+      databaseUrl: maskUrl(prepared.process.databaseUrl) ?? 'embedded',
+      directUrl: maskUrl(prepared.process.directUrl),
+      key_ids: prepared.keys.keyIds
+    }
   }
   process.stdout.write(prepared.isJson ? `${JSON.stringify(shown, null, 2)}\n` : asYaml(shown))
   for (const name of prepared.settings.off) {
@@ -20,7 +25,6 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
 }
 
 /** Not by the URL parser: a socket's address without a host is none to it, and its error quotes the password. */
-function maskUrl (url: string | undefined): string {
-  if (url === undefined) return 'embedded'
-  return url.replace(/^(\w+:\/\/[^:@/?#]*):.*@/, '$1:***@').replace(/([?&][^=&]*pass[^=&]*=)[^&]*/gi, '$1***')
+function maskUrl (url: string | undefined): string | undefined {
+  return url?.replace(/^(\w+:\/\/[^:@/?#]*):.*@/, '$1:***@').replace(/([?&][^=&]*pass[^=&]*=)[^&]*/gi, '$1***')
 }

@@ -15,7 +15,7 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
     // The embedded database migrates as it opens.
     const database = await openDatabase(read.settings, openLog('error', 'migrate'))
     try {
-      await migrate({ url: database.url, say })
+      await migrate({ url: database.directUrl ?? database.url, say })
     } finally {
       await database.stop()
     }

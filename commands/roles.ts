@@ -40,11 +40,15 @@ export interface Running {
 /** Below the usual patience of whoever stops containers (30 s). */
 const drainWithinMs = 25_000
 
+/** `directUrl`: given where `url` leads to a pooler in transaction mode. */
+export interface Database { url: string, directUrl?: string, stop: () => Promise<void> }
+
 /** The database of the process: its own server with `DATABASE_URL`, else the embedded one, brought up to date. */
 export async function openDatabase (
   process: ProcessSettings, log: Log
-): Promise<{ url: string, stop: () => Promise<void> }> {
-  if (process.databaseUrl !== undefined) return { url: process.databaseUrl, stop: async () => undefined }
+): Promise<Database> {
+  const { databaseUrl, directUrl } = process
+  if (databaseUrl !== undefined) return { url: databaseUrl, directUrl, stop: async () => undefined }
   const embedded = await startEmbedded({
     folder: `${process.dataFolder}/postgres`,
     onLost: () => { log.error({}, 'the embedded database went away and is being started again') }
@@ -72,6 +76,7 @@ export async function startRole (options: RoleOptions): Promise<Running> {
     started.push(['database', database.stop])
     const pool = openPool({
       url: database.url,
+      isPooled: database.directUrl !== undefined,
       name: `postern ${role} admin`,
       onError: error => { log.warn({ error: error.name, code: sqlState(error) }, 'postgres closed a connection') }
     })
@@ -80,11 +85,11 @@ export async function startRole (options: RoleOptions): Promise<Running> {
     const pools: Record<string, Pool> = { admin: pool }
     const halves: Halves = {}
     const unfit = Promise.withResolvers<Error>()
-    const admit = admission(options, { pool, pools, halves, started, metrics, url: database.url })
+    const admit = admission(options, { pool, pools, halves, started, metrics, database })
     const isAway = await admitNow(admit, role !== 'worker' && process.spool !== undefined)
     const gateway = role === 'worker'
       ? undefined
-      : await openGateway(options, database.url, metrics, {
+      : await openGateway(options, database, metrics, {
         onCommitted: () => halves.dispatch?.wake(),
         admit: isAway ? tellUnfit(admit, unfit.resolve) : undefined
       })
@@ -133,7 +138,7 @@ interface Place {
   halves: Halves
   started: DrainStep[]
   metrics: Metrics
-  url: string
+  database: Database
 }
 
 /** What must have succeeded before anything is written to Postgres: the check, and then the worker's start. */
@@ -143,7 +148,8 @@ function admission (options: RoleOptions, place: Place): () => Promise<void> {
     await checkDatabase(place.pool, keys, log)
     if (options.role === 'gateway' || place.halves.dispatch !== undefined) return
     const dispatch = await startDispatch({
-      databaseUrl: place.url,
+      databaseUrl: place.database.url,
+      directUrl: place.database.directUrl,
       keys,
       sites: siteTargets(settings),
       log,
@@ -181,11 +187,12 @@ function tellUnfit (admit: () => Promise<void>, tell: (error: Error) => void): (
 }
 
 async function openGateway (
-  { process, settings, keys, log }: RoleOptions, databaseUrl: string, metrics: Metrics,
+  { process, settings, keys, log }: RoleOptions, { url, directUrl }: Database, metrics: Metrics,
   hooks: Pick<GatewayOptions, 'onCommitted' | 'admit'>
 ): Promise<GatewayService> {
   return await startGateway({
-    databaseUrl,
+    databaseUrl: url,
+    isPooled: directUrl !== undefined,
     keys,
     sites: gatewaySites(settings),
     trustProxy: [...settings.trusted_proxies, ...process.trustedProxies],

@@ -14,9 +14,11 @@ export interface PoolOptions {
   name: string
   /** Called for each idle connection that the server closed; the pool itself goes on. */
   onError: (error: Error) => void
+  /** `url` leads to a pooler in transaction mode, such as PgBouncer: nothing may depend on a session. */
+  isPooled?: boolean
   max?: number
   connectTimeoutMs?: number
-  /** The server cancels a statement after this; 0 = never. */
+  /** The server cancels a statement after this; 0 = never. A pooler takes it from nobody: set it for the role. */
   statementTimeoutMs?: number
   /** The client gives up after this, also when the server is frozen, and the connection is destroyed; 0 = never. */
   queryTimeoutMs?: number
@@ -51,19 +53,26 @@ function getTypeParser (oid: number, format?: 'text' | 'binary'): unknown {
  * error within three seconds, never a hang.
  */
 export function openPool (options: PoolOptions): Pool {
+  // PgBouncer refuses a connection that brings settings of its own; it knows application_name.
+  const ofSession = options.isPooled === true
+    ? {}
+    : {
+        statement_timeout: options.statementTimeoutMs ?? 2500,
+        idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 5000,
+        lock_timeout: options.lockTimeoutMs ?? 1000
+      }
   const pool = new pg.Pool({
+    ...ofSession,
     connectionString: options.url,
     application_name: options.name,
     max: options.max ?? 10,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 1000,
-    statement_timeout: options.statementTimeoutMs ?? 2500,
     query_timeout: options.queryTimeoutMs ?? 3000,
-    idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 5000,
-    lock_timeout: options.lockTimeoutMs ?? 1000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     types: { getTypeParser } as pg.CustomTypesConfig
   })
+  if (options.isPooled === true) pooled.add(pool)
   // Without a listener the first connection that the server closes would end the process.
   pool.on('error', options.onError)
   pool.on('connect', (client) => {
@@ -71,6 +80,13 @@ export function openPool (options: PoolOptions): Pool {
     client.on('error', (error) => { lastErrors.set(client, error) })
   })
   return pool
+}
+
+const pooled = new WeakSet<Pool>()
+
+/** A prepared statement for this pool. Behind a pooler the next transaction is another session's, which has none. */
+export function prepared (pool: Pool, statement: { name: string, text: string }): { name?: string, text: string } {
+  return pooled.has(pool) ? { text: statement.text } : statement
 }
 
 const lastErrors = new WeakMap<pg.ClientBase, Error>()

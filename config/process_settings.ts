@@ -14,6 +14,8 @@ export interface ProcessSettings {
   trustedProxies: readonly string[]
   dataFolder: string
   databaseUrl?: string
+  /** Past the pooler that databaseUrl leads to; absent where there is none. */
+  directUrl?: string
   /** How much may wait on the disk while Postgres is away, and what that leaves free; absent: nothing waits there. */
   spool?: { mostBytes: number, leastFreeBytes: number }
   logLevel: LogLevel
@@ -30,6 +32,8 @@ export const processVariables = {
   POSTERN_FAKES_PORT: ['8380', 'the fake ad networks of `postern demo`'],
   POSTERN_DATA: ['./data', 'the folder of the embedded database, of the secret made for it, and of the spool'],
   DATABASE_URL: ['', 'a Postgres of your own, 15 or newer; without it the embedded one is used'],
+  POSTERN_DIRECT_URL: ['', 'the same database past the pooler, where DATABASE_URL leads to PgBouncer in transaction ' +
+    'mode: for LISTEN, locks and migrations'],
   POSTERN_SPOOL_MB: ['1024', 'how much the spool may hold while Postgres is away, in MiB; 0: no spool'],
   POSTERN_SPOOL_FREE_MB: ['512', 'how much the spool leaves free on its disk, in MiB'],
   POSTERN_SECRET: ['', 'the secret that personal data is sealed under; a list new,old rotates it'],
@@ -70,9 +74,15 @@ export function readProcessSettings (env: NodeJS.ProcessEnv): { settings: Proces
   for (const given of trustedProxies) {
     if (!isNetwork(given)) problems.push(`POSTERN_TRUSTED_PROXIES: "${given}" is no address and no network (CIDR)`)
   }
-  const databaseUrl = text('DATABASE_URL')
-  if (databaseUrl !== '' && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
-    problems.push('DATABASE_URL: an address like postgres://user:password@host:5432/database is needed')
+  const [databaseUrl, directUrl] = (['DATABASE_URL', 'POSTERN_DIRECT_URL'] as const).map(name => {
+    const given = text(name)
+    if (given !== '' && !/^postgres(ql)?:\/\//.test(given)) {
+      problems.push(`${name}: an address like postgres://user:password@host:5432/database is needed`)
+    }
+    return given === '' ? undefined : given
+  })
+  if (directUrl !== undefined && databaseUrl === undefined) {
+    problems.push('POSTERN_DIRECT_URL: it belongs to a DATABASE_URL that leads to a pooler')
   }
   const settings: ProcessSettings = {
     host: text('POSTERN_HOST'),
@@ -83,7 +93,8 @@ export function readProcessSettings (env: NodeJS.ProcessEnv): { settings: Proces
     fakesPort: port('POSTERN_FAKES_PORT'),
     trustedProxies,
     dataFolder: text('POSTERN_DATA'),
-    databaseUrl: databaseUrl === '' ? undefined : databaseUrl,
+    databaseUrl,
+    directUrl,
     spool: spool.mostBytes === 0 ? undefined : spool,
     logLevel: logLevel ?? 'info'
   }

@@ -42,6 +42,8 @@ export interface Log {
 
 export interface Deps {
   pool: Pool
+  /** Sessions of its own, where `pool` has none; the same pool where absent. */
+  upkeepPool?: Pool
   keys: Pick<Keys, 'open'>
   enqueue: Enqueue
   targets: Targets

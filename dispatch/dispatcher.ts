@@ -64,7 +64,8 @@ export async function startDispatcher (deps: Deps, work: Work, retention?: Reten
   })
   const partitions = startLoop({
     run: async () => {
-      const upkeep = await keepPartitions(deps, new Date(deps.now()).toISOString().slice(0, 10), retention)
+      const today = new Date(deps.now()).toISOString().slice(0, 10)
+      const upkeep = await keepPartitions({ pool: deps.upkeepPool ?? deps.pool, log: deps.log }, today, retention)
       if (upkeep !== null) deps.log.info(upkeep, 'upkeep')
       return false
     },

@@ -16,6 +16,8 @@ import { createTokens } from './token.ts'
 
 export interface DispatchOptions {
   databaseUrl: string
+  /** Given where databaseUrl leads to a pooler in transaction mode: for LISTEN and for locks of a session. */
+  directUrl?: string
   keys: Keys
   sites: readonly SiteTargets[]
   log: Log
@@ -40,17 +42,20 @@ const drainMs = 20_000
 
 /** Starts the dispatch half. The schema must be right; throws when Postgres does not answer. */
 export async function startDispatch (options: DispatchOptions): Promise<Dispatch> {
-  const { log, metrics, keys } = options
-  const pool = openPool({
-    url: options.databaseUrl,
-    name: 'postern worker',
-    onError: error => log.warn({ error: describeError(error) }, 'postgres closed a connection'),
+  const { log, metrics, keys, databaseUrl, directUrl } = options
+  const patience = {
+    onError: (error: Error) => log.warn({ error: describeError(error) }, 'postgres closed a connection'),
     connectTimeoutMs: 5000,
     statementTimeoutMs: 15_000,
     queryTimeoutMs: 20_000,
     lockTimeoutMs: 5000
-  })
+  }
+  const pool = openPool({ url: databaseUrl, isPooled: directUrl !== undefined, name: 'postern worker', ...patience })
   const closers = [async () => { await pool.end() }]
+  const upkeepPool = directUrl === undefined
+    ? pool
+    : openPool({ url: directUrl, name: 'postern worker upkeep', max: 1, ...patience })
+  if (upkeepPool !== pool) closers.push(async () => { await upkeepPool.end() })
   const stop = async () => { for (const close of closers.toReversed()) await close() }
   try {
     const { sites } = options
@@ -59,7 +64,7 @@ export async function startDispatch (options: DispatchOptions): Promise<Dispatch
     const sender = createSender()
     closers.push(sender.close)
     const queue = await openQueue({
-      url: options.databaseUrl,
+      url: directUrl ?? databaseUrl,
       names: [...types].map(queueName),
       onError: error => log.warn({ error: describeError(error) }, 'the queue has trouble'),
       onWarning: message => log.warn({ warning: message }, 'the queue warns')
@@ -67,6 +72,7 @@ export async function startDispatch (options: DispatchOptions): Promise<Dispatch
     closers.push(async () => { await queue.stop(drainMs) })
     const dispatcher = await startDispatcher({
       pool,
+      upkeepPool,
       keys,
       enqueue: queue.enqueue,
       targets,

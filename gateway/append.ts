@@ -1,7 +1,7 @@
 // Writes a batch of arrivals to Postgres in one statement: sealed payloads and clear columns for append_parts().
 import { createHash } from 'node:crypto'
 import type { Keys } from '../config/keys.ts'
-import type { Pool } from '../config/postgres.ts'
+import { prepared, type Pool } from '../config/postgres.ts'
 import { eventKey, toPlaintexts, transactionClaim } from '../schema/sealing.ts'
 import { subjectsOf } from '../schema/subject.ts'
 import { hasContact, type Arrival, type Receipt } from './arrival.ts'
@@ -154,7 +154,7 @@ export async function appendRows (pool: Pool, rows: readonly Row[]): Promise<Rec
   if (events.length < rows.length) await appendLandings(pool, rows.filter(row => row.isLanding))
   const { rows: appended } = events.length === 0
     ? { rows: [] }
-    : await pool.query<Appended>({ ...appendStatement, values: toColumns(events) })
+    : await pool.query<Appended>({ ...prepared(pool, appendStatement), values: toColumns(events) })
   const byOrd = new Map(appended.map(one => [one.ord, one]))
   let ord = 0
   return rows.map(row => {

@@ -1,7 +1,9 @@
 // The gateway half as a service: opens what it needs, listens, and stops in order.
 import type { Keys } from '../config/keys.ts'
 import { openPool, sqlState, type Pool } from '../config/postgres.ts'
-import { alertWith, spoolAlertWith, watchSpool } from './alerts.ts'
+import { alertWith, crowdAlertWith, spoolAlertWith, watchSpool } from './alerts.ts'
+import { openCrowdLog } from './crowd_log.ts'
+import { openCrowds, type CrowdLimits } from './crowds.ts'
 import { openIngestLog } from './ingest.ts'
 import { countReceipt, type GatewayLog, type GatewayMetrics } from './journal.ts'
 import type { PlatformProxy } from './proxies.ts'
@@ -13,6 +15,8 @@ import { openSpool, type Spool } from './spool/spool.ts'
 
 export interface GatewayOptions {
   databaseUrl: string
+  /** Whether that leads to a pooler in transaction mode. */
+  isPooled?: boolean
   keys: Keys
   sites: readonly GatewaySite[]
   /** Addresses and networks of the proxies whose X-Forwarded-* headers are believed. */
@@ -25,6 +29,7 @@ export interface GatewayOptions {
   log: GatewayLog
   metrics: GatewayMetrics
   limits?: Partial<Limits>
+  crowdLimits?: CrowdLimits
   /** Where arrivals wait while Postgres is away. Absent: they are turned away. */
   spool?: SpoolPlace
   /**
@@ -74,6 +79,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
   const stopWatching = spool === undefined ? () => {} : watchSpool(spool, metrics)
   const pool = openPool({
     url: options.databaseUrl,
+    isPooled: options.isPooled,
     name: 'postern gateway',
     ...(spool === undefined ? {} : impatient),
     onError: error => log.warn({ error: error.name, code: sqlState(error) }, 'postgres closed a connection')
@@ -94,6 +100,20 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     },
     onAlert: alertWith(log, metrics)
   })
+  const crowdLog = openCrowdLog(pool, keys, error => {
+    log.error({ error: error.name, code: sqlState(error) }, 'crowds cannot be read or recorded; it is tried again')
+  })
+  const tellCrowd = crowdAlertWith(log, metrics)
+  const crowds = openCrowds({
+    isKnown: crowdLog.isKnown,
+    onFound: crowd => {
+      crowdLog.record(crowd)
+      tellCrowd(crowd)
+    },
+    limits: options.crowdLimits
+  })
+  // Before the first request: what was found before a restart stays found.
+  await crowdLog.sync()
   const canSpool = () => spool?.hasRoom() === true
   const app = await buildGateway({
     sites,
@@ -105,6 +125,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     metrics,
     script: await readScriptParts(),
     revokes: openRevokeLog(pool, keys),
+    crowds,
     isReady: async () => canSpool() || await canAnswer(pool),
     limits: options.limits
   })
@@ -112,6 +133,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     // Closes the ingest log, and it the spool.
     await app.close()
     stopWatching()
+    await crowdLog.close()
     await pool.end()
   }
   try {

@@ -60,13 +60,13 @@ export async function sendLoad (plan: LoadPlan): Promise<LoadResult> {
 
   async function sendLead (id: string): Promise<void> {
     result.attempted.add(id)
-    if (await insist(leadPath, leadBody(id), 1_800_000, 400)) result.ackedLeads.add(id)
+    if (await insist(leadPath, leadBody(id), 1_800_000, 800)) result.ackedLeads.add(id)
   }
 
   /** A page gives up sooner: some beacons are never acknowledged, and may be stored or not. */
   async function sendBeacons (ids: readonly string[]): Promise<void> {
     for (const id of ids) result.attempted.add(id)
-    if (!await insist(eventPath, { events: ids.map(eventBody) }, 8000, 1000)) return
+    if (!await insist(eventPath, { events: ids.map(eventBody) }, 60_000, 2000)) return
     for (const id of ids) result.ackedBeacons.add(id)
   }
 

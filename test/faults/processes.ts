@@ -62,7 +62,7 @@ async function answers (url: string): Promise<boolean> {
 }
 
 async function readMetrics (url: string): Promise<Map<string, number>> {
-  const text = await (await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(10_000) })).text()
+  const text = await (await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(60_000) })).text()
   return new Map(text.split('\n').filter(line => line !== '' && !line.startsWith('#')).map(line => {
     const at = line.lastIndexOf(' ')
     return [line.slice(0, at), Number(line.slice(at + 1))]
