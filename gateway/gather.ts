@@ -45,13 +45,23 @@ function addCookies (ofBody: EventData['cookies'], jar: Incoming['jar']): EventD
 
 const parseChoice = remember(2000, parseConsentCookie)
 
-/** The choice in the consent cookie, while it holds. */
+/**
+ * The choice in the consent cookie, while it holds. Where several of the name disagree (the page's host may have set
+ * one, and a host beside it another, for a narrower path), a denial in any counts, and the older time.
+ */
 function ownChoice ({ jar, site }: Pick<Incoming, 'jar' | 'site'>, nowMs: number): ConsentChoice | undefined {
+  let found: ConsentChoice | undefined
   for (const value of jar.get(site.cookies.consent) ?? []) {
     const choice = value.length > 40 ? null : parseChoice(value)
-    if (choice !== null && choice.chosenAtSeconds * 1000 + site.consentDays * dayMs > nowMs) return choice
+    if (choice === null || choice.chosenAtSeconds * 1000 + site.consentDays * dayMs <= nowMs) continue
+    found = found === undefined
+      ? choice
+      : {
+          consent: strictest(found.consent, choice.consent),
+          chosenAtSeconds: Math.min(found.chosenAtSeconds, choice.chosenAtSeconds)
+        }
   }
-  return undefined
+  return found
 }
 
 /** The choice in the cookies of the site's consent platforms, while it holds. */

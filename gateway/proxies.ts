@@ -3,6 +3,13 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { BlockList, isIP } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { remember } from './bounded.ts'
+import { Refusal } from './refusal.ts'
+
+/** An address as balancers write it: some add the port, and then put IPv6 into brackets. Anything else stands. */
+function withoutPort (text: string): string {
+  if (isIP(text) !== 0) return text
+  return /^\[([\da-f:.]+)\](?::\d{1,5})?$/i.exec(text)?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(text)?.[1] ?? text
+}
 
 /**
  * Judges addresses by the settings' addresses and networks (CIDR); IPv4 in IPv6's spelling is IPv4. Each address is
@@ -16,7 +23,10 @@ export function trustProxies (networks: readonly string[]): (address: string | u
     trusted.addSubnet(address, prefix === undefined ? (family === 'ipv6' ? 128 : 32) : Number(prefix), family)
   }
   const judge = remember(1000, address => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'))
-  return address => address !== undefined && isIP(address) !== 0 && judge(address)
+  return given => {
+    const address = withoutPort(given ?? '')
+    return isIP(address) !== 0 && judge(address)
+  }
 }
 
 /** A platform (CDN, host of the site) whose own addresses nobody can list: it proves itself by a header. */
@@ -53,7 +63,7 @@ export function findVisitors (platform: PlatformProxy | undefined): (request: Fa
   return request => {
     const { headers } = request
     const proof = headers[proofHeader]
-    const known = { address: request.ip, isForwarded: (request.ips ?? []).length > 1, isProven: false }
+    const known = { address: withoutPort(request.ip), isForwarded: (request.ips ?? []).length > 1, isProven: false }
     if (proof === undefined) return known
     // Deleted rather than set to undefined: Node's own HTTP client refuses a header without a value.
     delete headers[proofHeader]
@@ -71,9 +81,24 @@ export function visitorOf (request: FastifyRequest): Visitor {
   return request.visitor
 }
 
+/**
+ * A request that names two hosts, or one in its target, means another site to whoever reads it otherwise (RFC 9112
+ * §3.2): a proxy before us may have judged by the one that we do not see.
+ */
+function refuseTwoHosts (request: FastifyRequest): void {
+  const { rawHeaders } = request.raw
+  const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host')
+  if (hosts.length > 1 || /^[a-z]+:/i.test(request.originalUrl)) {
+    throw new Refusal('malformed_body', 'the request names its host in two ways')
+  }
+}
+
 /** Gives every request its visitor, before any other hook. */
 export function addVisitors (app: FastifyInstance, platform: PlatformProxy | undefined): void {
   const find = findVisitors(platform)
   app.decorateRequest('visitor', null)
-  app.addHook('onRequest', async request => { request.visitor = find(request) })
+  app.addHook('onRequest', async request => {
+    request.visitor = find(request)
+    refuseTwoHosts(request)
+  })
 }

@@ -71,7 +71,10 @@ export function openSites (settings: readonly GatewaySite[]): (host: string) => 
     }
     for (const host of given.hosts) byHost.set(plainHost(host), site)
   }
-  return host => byHost.get(plainHost(host)) ?? byHost.get(plainHost(host).replace(/:\d+$/, ''))
+  // One port at most: of several one would be taken off for each look.
+  return host => /^(\[[\da-f:.]+\]|[^:]+)(:\d{1,5})?$/i.test(host)
+    ? byHost.get(plainHost(host)) ?? byHost.get(plainHost(host).replace(/:\d+$/, ''))
+    : undefined
 }
 
 /** A host's name without its port. */

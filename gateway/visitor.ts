@@ -31,11 +31,13 @@ export function isVisitorId (given: string): boolean {
 }
 
 /**
- * The visitor whose cookie verifies; of several cookies of one name, the first that does. The signature binds the
- * cookie's name and domain and the time of the grant, so a cookie cannot be moved or kept past its end.
+ * The visitor whose cookie verifies; of several cookies of one name, the last that does: browsers send first what was
+ * set for a narrower path (RFC 6265bis §5.8.3), as a host beside ours could do to make everybody its own visitor, and
+ * ours is set for the whole domain. The signature binds the cookie's name and domain and the time of the grant, so a
+ * cookie cannot be moved or kept past its end.
  */
 export function verifyVisitor (facts: VisitorFacts, keys: Keys): string | undefined {
-  for (const value of facts.jar.get(facts.cookieName) ?? []) {
+  for (const value of facts.jar.get(facts.cookieName)?.toReversed() ?? []) {
     const [, id = '', grantedAt = '', mac = ''] = cookieForm.exec(value) ?? []
     if (id === '') continue
     const endsAtMs = (Number(grantedAt) + lifeSeconds(facts.consentDays)) * 1000
