@@ -37,6 +37,8 @@ export function createMetrics (version: string) {
       'duplicate once Postgres has them.', ['site']),
     landings: counter('landings_total', 'Documents asked for by visitors who came in from elsewhere.',
       ['site', 'outcome']),
+    crowds: counter('crowded_visitor_ids_total', 'Visitor ids that came from too many places and were ended: a cache ' +
+      'keeps answers with cookies.', ['site']),
     spoolBytes: gauge('spool_bytes', 'What waits in the spool.'),
     spoolRecords: gauge('spool_records', 'Arrivals that wait in the spool.'),
     spoolOldestSeconds: gauge('spool_oldest_age_seconds', 'How long the oldest of them has been waiting.'),

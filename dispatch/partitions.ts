@@ -17,6 +17,8 @@ export const retention: Retention = { events: 400, client: 14, keys: 400, touche
 
 const daysAhead = 14
 const chunk = 5000
+/** No visitor cookie lives longer (gateway/visitor.ts). */
+const longestVisitorDays = 400
 const parents = ['events', 'deliveries', 'attempts', 'subjects'] as const
 
 /** What one round did, for the log and the tests. */
@@ -73,6 +75,10 @@ async function upkeep (client: PoolClient, log: Log, today: string, keep: Retent
       DELETE FROM failed_events WHERE id IN (
         SELECT id FROM failed_events
         WHERE failed_at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC' LIMIT $3)`, keep.failedEvents) +
+      await forget(`
+      DELETE FROM crowds WHERE digest IN (
+        SELECT digest FROM crowds
+        WHERE found_at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC' LIMIT $3)`, longestVisitorDays) +
       await forget(`
       DELETE FROM revokes WHERE (site, visitor) IN (
         SELECT site, visitor FROM revokes

@@ -1,4 +1,5 @@
 // What the operator is told of trouble in storing: log lines and metrics. Only codes: a message may quote rows.
+import type { Crowd } from './crowds.ts'
 import type { IngestAlert } from './durable.ts'
 import type { GatewayLog, GatewayMetrics } from './journal.ts'
 import type { Spool, SpoolEvent } from './spool/spool.ts'
@@ -84,6 +85,20 @@ export function spoolAlertWith (log: GatewayLog, metrics: GatewayMetrics): (even
         metrics.spoolErrors.inc({ what, code: event.code })
         log.warn(fields, 'something on the spool\'s disk failed; nothing is lost by it')
     }
+  }
+}
+
+/** Tells of visitor ids that many people carry. One cached page may make several. */
+export function crowdAlertWith (
+  log: GatewayLog, metrics: GatewayMetrics, clock: () => number = () => performance.now()
+): (crowd: Crowd) => void {
+  let toldMs = Number.NEGATIVE_INFINITY
+  return ({ site, networks, addresses }) => {
+    metrics.crowds.inc({ site })
+    if (clock() - toldMs < quietMs) return
+    toldMs = clock()
+    log.error({ site, networks, addresses }, 'one visitor id came from many places: a cache in front gives an answer ' +
+      'of Postern\'s to everybody, with its cookies. The id is ended; docs/deploy.md, "Caches"')
   }
 }
 

@@ -5,6 +5,7 @@ import { consentMarks, formatConsentCookie } from '../schema/consent_cookie.ts'
 import { readBody } from './body.ts'
 import { readPageSeed } from './clock.ts'
 import { setCookie, type CookieScope } from './cookies.ts'
+import { disownCrowd } from './crowds.ts'
 import { isForeignPage, judgeTrust, openDoor } from './door.ts'
 import { storedChoice } from './gather.ts'
 import { siteOf, type Gateway } from './gateway.ts'
@@ -106,7 +107,8 @@ async function choose (request: FastifyRequest, reply: FastifyReply, gateway: Ga
   const site = siteOf(request)
   const { said, seed } = await readAnswers(request)
   const nowMs = gateway.now()
-  const door = openDoor(request, site, judgeTrust(request, site), gateway.newRandom(), nowMs)
+  const given = openDoor(request, site, judgeTrust(request, site), gateway.newRandom(), nowMs)
+  const door = disownCrowd(given, nowMs, gateway)
   const choice = { ...storedChoice(door, nowMs)?.consent, ...said }
   const consent = effective({ consent: choice, gpc: door.gpc, country: door.browser.country }, site.rule)
 

@@ -1,6 +1,7 @@
 // Gives an event its visitor and Meta's browser cookies, and the answer its Set-Cookie lines, as far as consent goes.
 import type { Storable } from '../schema/consent.ts'
 import type { EventData } from '../schema/event.ts'
+import { setCookie } from './cookies.ts'
 import { storedChoice } from './gather.ts'
 import { keepCookies, refusedBy, type KeeperFacts } from './keeper.ts'
 import type { Draft } from './read.ts'
@@ -37,6 +38,10 @@ export function identify (
   const setCookies = incoming.takesCookies
     ? keepCookies({ ...incoming, data, may, refused, grantedAtMs, moment, nowMs }, deps.keys)
     : new Map<string, string>()
+  if (incoming.takesCookies) {
+    // What is made anew below takes their place.
+    for (const name of incoming.disowned ?? []) setCookies.set(name, setCookie(name, '', 0, incoming.scope, false))
+  }
   if (!may.visitor) return { data, setCookies }
 
   const { site, jar, scope } = incoming

@@ -7,7 +7,7 @@ import type { Answer } from './receive.ts'
 /** What this half counts. */
 export type GatewayMetrics = Pick<Metrics, 'httpRequests' | 'httpSeconds' | 'ingestReceived' | 'ingestStored' |
   'ingestDuplicate' | 'ingestRejected' | 'ingestFailed' | 'ingestAckSeconds' | 'ingestShed' | 'ingestSpooled' |
-  'landings' | 'spoolBytes' | 'spoolRecords' | 'spoolOldestSeconds' | 'spoolQuarantined' | 'spoolErrors' |
+  'landings' | 'crowds' | 'spoolBytes' | 'spoolRecords' | 'spoolOldestSeconds' | 'spoolQuarantined' | 'spoolErrors' |
   'pgCircuitOpen'>
 
 /** What this half logs with: pino, or a list in tests. */

@@ -7,6 +7,7 @@ import type { Arrival, IngestLog, Receipt } from './arrival.ts'
 import type { Body } from './body.ts'
 import type { PageSeed } from './clock.ts'
 import type { CookieScope, Jar } from './cookies.ts'
+import { disownCrowd, type Crowds } from './crowds.ts'
 import { enrich, type BrowserFacts } from './enrich.ts'
 import { readLead, type LeadDraft } from './forms.ts'
 import { decideConsent, gather, whoseBrowser } from './gather.ts'
@@ -30,6 +31,8 @@ export interface Incoming {
   /** Whether the answer may set cookies: not for servers, and not for pages of other sites. */
   takesCookies: boolean
   jar: Jar
+  /** Cookies that were taken out of the jar, because they are a crowd's: the answer ends or replaces them. */
+  disowned?: readonly string[]
   scope: CookieScope
   browser: BrowserFacts
   /** The Sec-GPC header. */
@@ -45,6 +48,7 @@ export interface Incoming {
 export interface Deps {
   log: IngestLog
   keys: Keys
+  crowds: Crowds
   now: () => number
   /** An id of ours for an event without one: starts with a letter. */
   newId: () => string
@@ -72,8 +76,9 @@ interface Prepared {
  * Takes the posts of one request in and answers when they are durable. A post without a usable event is an error of its
  * own; the others live. Rejects with Unavailable when nothing could be promised.
  */
-export async function receive (incoming: Incoming, deps: Deps): Promise<Verdict> {
+export async function receive (given: Incoming, deps: Deps): Promise<Verdict> {
   const nowMs = deps.now()
+  const incoming = disownCrowd(given, nowMs, deps)
   const posts = incoming.posts.map(post => prepare(post, incoming, nowMs, deps))
   const accepted = posts.filter(post => 'arrival' in post)
   const receipts = await deps.log.append(accepted.map(post => post.arrival))

@@ -9,6 +9,7 @@ import { rememberFirst } from './bounded.ts'
 import { answerBrokenRequest } from './broken_request.ts'
 import { addCollectRoutes } from './collect.ts'
 import { addConsentRoute, consentRoute } from './consent.ts'
+import type { Crowds } from './crowds.ts'
 import { allowOrigin, answerPreflight } from './door.ts'
 import { openPaths, type Paths } from './front/paths.ts'
 import { limitOwnBody, limitSiteBody } from './front/patience.ts'
@@ -40,6 +41,7 @@ export interface GatewayDeps {
   /** The committed parts of the browser script: readScriptParts(). */
   script: ScriptParts
   revokes: RevokeLog
+  crowds: Crowds
   /** Whether arrivals can be made durable now: in Postgres, or in the spool. */
   isReady: () => Promise<boolean>
   now?: () => number
@@ -121,12 +123,8 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   handleErrors(app, ({ route, error }) => {
     const { name, stack } = error instanceof Error ? error : { name: 'unknown', stack: undefined }
     // Frames only: the message may quote what was posted.
-    deps.logger.error({
-      route,
-      error: name,
-      frames: stack?.split('\n').filter(line => /^\s+at /.test(line)).slice(0,
-        8)
-    }, 'request failed')
+    const frames = stack?.split('\n').filter(line => /^\s+at /.test(line)).slice(0, 8)
+    deps.logger.error({ route, error: name, frames }, 'request failed')
   }, apologise)
   addCollectRoutes(app, gateway)
   addLeadRoute(app, gateway)
@@ -160,6 +158,7 @@ function openGateway (app: FastifyInstance, deps: GatewayDeps): Gateway {
   return {
     log: deps.log,
     keys: deps.keys,
+    crowds: deps.crowds,
     logger: deps.logger,
     metrics: deps.metrics,
     now: deps.now ?? Date.now,
@@ -171,10 +170,8 @@ function openGateway (app: FastifyInstance, deps: GatewayDeps): Gateway {
       const count = await countEvents(request)
       if (count.isAllowed || !count.isExceeded) return
       deps.metrics.ingestShed.inc({ reason: 'too_many' })
-      throw new Refusal('too_many', 'too many requests from this address', {
-        retryAfterSeconds: Math.max(1,
-          count.ttlInSeconds)
-      })
+      const retryAfterSeconds = Math.max(1, count.ttlInSeconds)
+      throw new Refusal('too_many', 'too many requests from this address', { retryAfterSeconds })
     },
     isLeadOverLimit: async request => {
       const count = await countLeads(request)

@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import type { Test } from 'tap'
 import { deriveKeys } from '../config/keys.ts'
 import { createMetrics } from '../config/metrics.ts'
+import { openCrowds, type Crowds } from '../gateway/crowds.ts'
 import { openIngestLog } from '../gateway/ingest.ts'
 import type { IngestLog } from '../gateway/arrival.ts'
 import type { IngestAlert } from '../gateway/durable.ts'
@@ -81,6 +82,7 @@ interface WorldOptions {
   front?: GatewayDeps['front']
   log?: IngestLog
   revokes?: RevokeLog
+  crowds?: Crowds
   now?: () => number
 }
 
@@ -140,6 +142,7 @@ export async function gatewayWorld (t: Test, options: WorldOptions = {}) {
     logger: { info: write, warn: write, error: write },
     metrics,
     script: await readScriptParts(),
+    crowds: options.crowds ?? openCrowds({ isKnown: () => false, onFound: () => undefined }),
     revokes: options.revokes ?? openRevokeLog(pool, testKeys),
     isReady: async () => true,
     now: options.now,

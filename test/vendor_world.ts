@@ -78,6 +78,7 @@ export async function vendorWorld (t: Test, options: {
     logger: { info: write, warn: write, error: write },
     metrics: createMetrics('test'),
     script: await readScriptParts(),
+    crowds: { isCrowd: () => false },
     revokes: { record: async () => undefined },
     isReady: async () => true,
     vendorProxy: options.vendorProxy,
