@@ -1,12 +1,13 @@
 // The load generator, a process of its own: raw kept-alive sockets, closed or open loop, as little CPU as it can be.
 import { createConnection, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
+import { makePages, type PageMix } from './pages.ts'
 import { fill, makeTemplates, type Mix } from './traffic.ts'
 
 export interface Load {
   port: number
   path: string
-  mix: Mix
+  mix: Mix | PageMix
   /** Closed: each connection sends when it has its answer. Open: by the clock, whatever the answers do. */
   loop: 'closed' | 'open'
   /** Closed loop only; an open loop opens as many as it needs. */
@@ -63,6 +64,10 @@ function connect (port: number): Connection {
     held += chunk
     const end = held.indexOf('\r\n\r\n')
     if (end < 0) return
+    if (/^transfer-encoding: chunked/im.test(held.slice(0, end))) {
+      if (held.endsWith('\r\n0\r\n\r\n')) finish(Number(held.slice(9, 12)))
+      return
+    }
     const length = /content-length: (\d+)/i.exec(held)?.[1]
     if (held.length >= end + 4 + Number(length ?? 0)) finish(Number(held.slice(9, 12)))
   })
@@ -80,7 +85,9 @@ function connect (port: number): Connection {
 }
 
 function openRun (load: Load) {
-  const templates = makeTemplates(load.mix, 4000, load.path, Date.now())
+  const templates = load.mix === 'pages' || load.mix === 'site'
+    ? makePages(load.mix, 4000)
+    : makeTemplates(load.mix, 4000, load.path, Date.now())
   const latencies: number[] = []
   const acks: [string, number][] = []
   const counts = { sent: 0, accepted: 0, failed: 0, refusals: {} as Record<string, number> }
@@ -132,11 +139,13 @@ async function runOpen (load: Load, run: Run): Promise<void> {
   await new Promise<void>(resolve => {
     let finished = 0
     const due: number[] = []
-    const release = (connection: Connection) => {
+    const release = (used: Connection) => {
+      if (++finished === load.count) resolve()
       const next = due.shift()
+      // What broke is not used again: it would fail all that waits at once.
+      const connection = used.isOpen() ? used : connect(load.port)
       if (next === undefined) free.push(connection)
       else run.send(connection, next, () => { release(connection) })
-      if (++finished === load.count) resolve()
     }
     const start = (dueMs: number) => {
       const connection = takeFree() ?? (open < mostConnections ? (open++, connect(load.port)) : undefined)
