@@ -242,7 +242,8 @@ function addHealth (app: FastifyInstance, deps: GatewayDeps): void {
 
 /** Listens; resolves with the address as a URL. */
 export async function listen (app: FastifyInstance, host: string, port: number): Promise<string> {
-  await app.listen({ host, port })
+  // Connections that wait while the process is busy: past Node's 511 the system resets them. It allows 4,096 itself.
+  await app.listen({ host, port, backlog: 4096 })
   const address = app.server.address() as AddressInfo
   return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`
 }
