@@ -54,12 +54,12 @@ function ownChoice ({ jar, site }: Pick<Incoming, 'jar' | 'site'>, nowMs: number
   for (const value of jar.get(site.cookies.consent) ?? []) {
     const choice = value.length > 40 ? null : parseChoice(value)
     if (choice === null || choice.chosenAtSeconds * 1000 + site.consentDays * dayMs <= nowMs) continue
-    found = found === undefined
-      ? choice
-      : {
-          consent: strictest(found.consent, choice.consent),
-          chosenAtSeconds: Math.min(found.chosenAtSeconds, choice.chosenAtSeconds)
-        }
+    // The page's clock may be ahead of ours.
+    const chosenAtSeconds = Math.min(choice.chosenAtSeconds, Math.floor(nowMs / 1000))
+    found = {
+      consent: found === undefined ? choice.consent : strictest(found.consent, choice.consent),
+      chosenAtSeconds: Math.min(found?.chosenAtSeconds ?? chosenAtSeconds, chosenAtSeconds)
+    }
   }
   return found
 }

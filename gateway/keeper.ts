@@ -153,7 +153,7 @@ export function endsScriptCookies ({ userAgent, hints }: BrowserFacts): boolean 
 function ledgerEnd ({ grantedAtMs, site, nowMs }: KeeperFacts): number {
   const endsAtMs = grantedAtMs === undefined
     ? nowMs + ledgerDays * dayMs
-    : grantedAtMs + Math.min(ledgerDays, site.consentDays) * dayMs
+    : Math.min(grantedAtMs, nowMs) + Math.min(ledgerDays, site.consentDays) * dayMs
   return Math.floor(endsAtMs / dayMs)
 }
 
