@@ -1,8 +1,11 @@
-// `postern check`: reads the settings as the other commands would, and prints them with their secrets masked.
+// `postern check`: reads the settings as the other commands would, and prints them with their secrets masked,
+// and the script's tags for the pages.
 import { asYaml } from '../config/settings_file.ts'
 import { maskSettings } from '../config/settings.ts'
 import { destinations } from '../dispatch/registry.ts'
+import { readScriptParts } from '../gateway/script.ts'
 import { prepare } from './prepare.ts'
+import { scriptTags } from './script_tags.ts'
 
 /** Exit codes: 0 the settings are good (they stand on standard output), 2 they are not (standard error says why). */
 export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<number> {
@@ -10,6 +13,7 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
   if ('exitCode' in prepared) return prepared.exitCode
   const shown = {
     settings: maskSettings(prepared.settings, destinations),
+    script: scriptTags(prepared.settings, await readScriptParts()),
     process: {
       ...prepared.process,
       databaseUrl: maskUrl(prepared.process.databaseUrl) ?? 'embedded',

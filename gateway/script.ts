@@ -11,7 +11,7 @@ import { header } from './door.ts'
 import { readCountry } from './enrich.ts'
 import { siteOf } from './gateway.ts'
 import { visitorOf } from './proxies.ts'
-import { hostName, registrableDomain, type Site } from './site.ts'
+import { hostName, registrableDomain, type GatewaySite } from './site.ts'
 
 /** The committed parts of the script: the bundle with its placeholders, and the modules by name. */
 export interface ScriptParts { core: string, modules: ReadonlyMap<string, string> }
@@ -28,7 +28,7 @@ export async function readScriptParts (): Promise<ScriptParts> {
 }
 
 /** What the script may know. `by_country` is answered for the visitor's country. */
-export function publicSite (site: Site, host: string, country: string | undefined): PublicSite {
+export function publicSite (site: GatewaySite, host: string, country: string | undefined): PublicSite {
   const unsaid = effective({ country }, site.rule)
   const domain = registrableDomain(host)
   const isWithin = (origin: string) => registrableDomain(new URL(origin).host) === domain
@@ -44,7 +44,7 @@ export function publicSite (site: Site, host: string, country: string | undefine
 }
 
 /** The modules of a site's script: those it names, and `cookies` where its pages are of another domain. */
-export function modulesOf (site: Site, host: string): string[] {
+export function modulesOf (site: GatewaySite, host: string): string[] {
   const domain = registrableDomain(host) ?? hostName(host)
   const isWithin = (origin: string) => {
     const { host: ofPage } = new URL(origin)
@@ -98,6 +98,21 @@ FastifyReply {
   return reply.type('text/javascript; charset=utf-8').send(script.bytes[encoding])
 }
 
+function assembleScript ({ core, modules }: ScriptParts, site: PublicSite, names: readonly string[]): string {
+  return embedSite(core, site, names.map(name => {
+    const module = modules.get(name)
+    if (module === undefined) throw new Error(`the script has no module ${name}`)
+    return module
+  }))
+}
+
+/** What `/s.json` says on a host of the site: the script's address that always has these bytes, and their digest. */
+export function pinScript (parts: ScriptParts, site: GatewaySite, host: string): { src: string, integrity: string } {
+  const { hash, integrity } = prepareScript(assembleScript(parts, publicSite(site, host, undefined),
+    modulesOf(site, host)))
+  return { src: `s.${hash}.js`, integrity }
+}
+
 /**
  * Adds the routes. `/s.js` is the newest script, kept for five minutes. `/s.<hash>.js` is exactly these bytes for ever,
  * for pages with `integrity`; under a hash of other bytes it leads to `/s.js`, so that a page without `integrity` goes
@@ -106,11 +121,7 @@ FastifyReply {
 export function addScriptRoutes (app: FastifyInstance, { core, modules }: ScriptParts): void {
   const assemble = remember(200, key => {
     const { site, names } = JSON.parse(key) as { site: PublicSite, names: string[] }
-    return prepareScript(embedSite(core, site, names.map(name => {
-      const module = modules.get(name)
-      if (module === undefined) throw new Error(`the script has no module ${name}`)
-      return module
-    })))
+    return prepareScript(assembleScript({ core, modules }, site, names))
   })
   const scriptFor = (request: FastifyRequest, country?: string) => {
     const site = siteOf(request)

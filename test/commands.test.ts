@@ -96,6 +96,7 @@ test('check prints the settings with every secret masked', async t => {
       }
       t.match(checked.out, /access_token"?: "?\*\*\*/)
       t.match(checked.out, /1234567890/)
+      t.match(checked.out, /s\.[0-9a-f]{16}\.js\\?"\s+integrity=\\?"sha384-[\w+/]{64}\\?"/, 'the script\'s tags')
       t.ok(decodeURIComponent(checked.out).includes(shown), `${shown} is shown`)
       if (more.length > 0) t.type(JSON.parse(checked.out), 'object')
     }
