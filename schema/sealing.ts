@@ -32,10 +32,10 @@ const claimingEvents = new Set(['purchase', 'refund'])
 /** The claim of a purchase or refund on its transaction_id; null for other events. */
 export function transactionClaim (eventName: string, transactionId: string | undefined): Buffer | null {
   if (transactionId === undefined || !claimingEvents.has(eventName)) return null
-  return digest('transaction', eventName, transactionId)
+  return digest('transaction', eventName, transactionId.trim())
 }
 
 /** The id that browser, webhook and back end all derive when nobody gave one: `<event_name>.<transaction_id>`. */
 export function derivedEventId (eventName: string, transactionId: string): string {
-  return `${eventName}.${transactionId}`
+  return `${eventName}.${transactionId.trim()}`
 }

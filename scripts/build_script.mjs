@@ -1,5 +1,5 @@
 // Bundles the browser script and its modules into gateway/browser/ and says how large they are; `--check` compares.
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,30 +11,70 @@ export const maxBrotliBytes = 3000
 
 /** What the gateway embeds for a usual site (gateway/browser/public_site.ts), so that the bar is of what travels. */
 const usualSite =
-  JSON.stringify(['0', 1, ';Path=/;SameSite=Lax;Domain=example.com;Secure', '_pstn_c', 15552000, 'fb.1.'])
+  JSON.stringify(['', 1, ';Path=/;SameSite=Lax;Domain=example.com;Secure', '_pstn_c', 15552000, 'fb.1.'])
 
 const at = path => fileURLToPath(new URL('../gateway/browser/' + path, import.meta.url))
 const placeholders = { site: '"__POSTERN_SITE__"', modules: '"__POSTERN_MODULES__"' }
 
+const output = { minify: true, target: 'es2021', charset: 'utf8', legalComments: 'none', tsconfigRaw: {} }
+const readable = { minify: false, minifySyntax: true }
+
 /** One bundled, minified file. */
 async function bundle (options) {
-  const { outputFiles: [file] } = await build({
-    bundle: true,
-    minify: true,
-    format: 'iife',
-    target: 'es2021',
-    charset: 'utf8',
-    legalComments: 'none',
-    tsconfigRaw: {},
-    write: false,
-    ...options
-  })
+  const { outputFiles: [file] } = await build({ bundle: true, format: 'iife', write: false, ...output, ...options })
   return file.text
+}
+
+/** Whether a function needs to be one: it reads `this` or `arguments`. Functions inside it have their own. */
+function isOwnScope (node) {
+  return ts.isFunctionDeclaration(node) || ts.isFunctionExpression(node)
+    ? false
+    : node.kind === ts.SyntaxKind.ThisKeyword || node.text === 'arguments' || !!ts.forEachChild(node, isOwnScope)
+}
+
+/**
+ * The same program in one block whose functions are all arrows in one `let`: nothing of it is global, and it is two
+ * per cent smaller. In the order of `names` it is smaller by another one: what looks alike stands together.
+ */
+function flatten (text, names) {
+  const { factory } = ts
+  const toLet = declarations => factory.createVariableDeclarationList(declarations, ts.NodeFlags.Let)
+  const toArrow = ({ name, parameters, body }) => {
+    if (ts.forEachChild(body, isOwnScope)) throw new Error(`${name.text}() cannot be an arrow function`)
+    const arrow = factory.createArrowFunction(undefined, undefined, parameters, undefined, undefined, body)
+    return factory.createVariableDeclaration(name, undefined, undefined, arrow)
+  }
+  const rewrite = context => function visit (given) {
+    const node = ts.visitEachChild(given, visit, context)
+    if (ts.isVariableDeclarationList(node)) return toLet(node.declarations)
+    return ts.isFunctionDeclaration(node) ? factory.createVariableStatement(undefined, toLet([toArrow(node)])) : node
+  }
+  const file = ts.createSourceFile('s.js', text, ts.ScriptTarget.ESNext, true)
+  const { transformed: [{ statements }] } = ts.transform(file, [rewrite])
+  const [declared, acts] = [true, false].map(is => statements.filter(one => ts.isVariableStatement(one) === is))
+  // What calls something at once stands behind all that could be called.
+  const rank = ({ name, initializer }) => (initializer?.kind === ts.SyntaxKind.CallExpression ? 1e6 : 0) +
+    (names.includes(name.text) ? names.indexOf(name.text) : 1e3)
+  const declarations = declared.flatMap(({ declarationList }) => declarationList.declarations)
+    .sort((one, other) => rank(one) - rank(other))
+  const block = factory.createBlock([factory.createVariableStatement(undefined, toLet(declarations)), ...acts], true)
+  return {
+    text: ts.createPrinter().printNode(ts.EmitHint.Unspecified, block, file),
+    names: declarations.map(({ name }) => name.text)
+  }
+}
+
+const modulesInOne = async () => await bundle({ entryPoints: [at('index.ts')], format: 'esm', ...readable })
+
+async function minify (text) {
+  const { code } = await transform(text, output)
+  return code.trim().replace(/;(?=\}$)/, '')
 }
 
 /** The script as it is to be committed. Throws when the gateway could not serve it. */
 export async function bundleScript () {
-  const text = await bundle({ entryPoints: [at('index.ts')] })
+  const names = JSON.parse(await readFile(at('order.json'), 'utf8'))
+  const text = await minify(flatten(await modulesInOne(), names).text)
   for (const placeholder of Object.values(placeholders)) {
     const places = text.split(placeholder).length - 1
     if (places !== 1) throw new Error(`The script holds ${placeholder} ${places} times instead of once`)
@@ -70,6 +110,22 @@ async function bundleAll () {
   return files
 }
 
+/** Looks for an order that makes the script smaller, by moving one declaration at a time, and keeps it. */
+async function improveOrder (tries) {
+  const text = await modulesInOne()
+  const sizeOf = async names => measure(withUsualSite(await minify(flatten(text, names).text))).brotli
+  let { names: best } = flatten(text, JSON.parse(await readFile(at('order.json'), 'utf8')))
+  let least = await sizeOf(best)
+  for (let tried = 0; tried < tries; tried++) {
+    const place = () => Math.floor(Math.random() * best.length)
+    const from = place()
+    const names = best.toSpliced(from, 1).toSpliced(place(), 0, best[from])
+    const size = await sizeOf(names)
+    if (size < least) await writeFile(at('order.json'), JSON.stringify(names, null, 2) + '\n')
+    if (size <= least) [best, least] = [names, size]
+  }
+}
+
 /** Its size in bytes: as it is, and as it travels. */
 export function measure (text) {
   return {
@@ -102,6 +158,7 @@ async function write (files) {
 }
 
 async function main () {
+  if (process.argv.includes('--improve-order')) await improveOrder(1000)
   const files = await bundleAll()
   for (const [path, text] of Object.entries(files).filter(([path]) => path.endsWith('.js'))) {
     const size = measure(path === 'dist/s.js' ? withUsualSite(text) : text)

@@ -26,20 +26,15 @@ export function isGranted (
  */
 export function addAnswers (marks: Marks, given: unknown): Marks {
   return consentCookieKeys.map((key, at) => {
-    const value = (Object(given) as Record<string, { update?: unknown } | undefined>)[key]
+    const value = (given as Record<string, { update?: unknown } | undefined> | undefined)?.[key]
     const word = `${value?.update ?? value}`
     return /^(granted|true)$/.test(word) ? 1 : /^[df]/.test(word) ? 0 : marks[at]
   }).join('')
 }
 
 /** The choice in consent mode's words. */
-export function toConsent (marks: Marks): Partial<Consent> {
-  const consent: Partial<Consent> = {}
-  consentCookieKeys.forEach((key, at) => {
-    if (marks[at] !== '-') consent[key] = marks[at] === '1' ? 'granted' : 'denied'
-  })
-  return consent
-}
+export const toConsent = (marks: Marks): Partial<Consent> => Object.fromEntries(
+  consentCookieKeys.map((key, at) => [key, { 0: 'denied', 1: 'granted' }[marks[at] as string]]))
 
 /** The choice in a `document.cookie` string, in the consent cookie of this name; none asked for any other grammar. */
 export const findChoice = (cookies: string, name: string): Marks =>

@@ -1,17 +1,16 @@
 // The ids in the page: click ids of the landing address, Meta's cookies, event ids. Pure but for random numbers.
 import { canonicalName } from './event_names.ts'
 
-/** The parameters of schema/identity.ts `clickIdKinds` (a test compares them), with values that a cookie can hold. */
-const clickIdPair =
-  /[?&]((?:fb|[gd]|t[tw])clid|[gw]braid|sccid|epik|li_fat_id|rdt_cid|msclkid)=([^&#;\s]{4,512})(?![^&#\s])/gi
-
 /**
  * The click ids of one address, or several with spaces between them: by parameter in lower case, the values byte for
  * byte, never decoded or lower-cased. The first of a name wins.
  */
 export function findClickIds (addresses: string): Record<string, string> {
   const found: Record<string, string> = {}
-  for (const [, param = '', value] of addresses.matchAll(clickIdPair)) found[param.toLowerCase()] ??= value as string
+  // The parameters of schema/identity.ts `clickIdKinds` (a test compares them), with values that a cookie can hold.
+  for (const [, param, value] of addresses.matchAll(
+    /[?&]((?:fb|[gd]|t[tw])clid|[gw]braid|sccid|epik|li_fat_id|rdt_cid|msclkid)=([^&#;\s]{4,512})(?![^&#\s])/gi
+  )) found[(param as string).toLowerCase()] ??= value as string
   return found
 }
 
@@ -43,6 +42,6 @@ export const drawSeed = (): string => Date.now() + Math.random().toFixed(18).sli
  * In a derived id another vendor's name becomes GA4's, as it does at the gateway.
  */
 export function eventIdFor (name: string, params?: Record<string, unknown> | null): string {
-  const { event_id: id, transaction_id: order } = params ?? {}
-  return `${id || (order ? `${canonicalName(`${name}`)}.${order}` : 'e' + drawSeed())}`
+  const order = `${params?.transaction_id ?? ''}`.trim()
+  return `${params?.event_id || (order ? `${canonicalName(`${name}`)}.${order}` : 'e' + drawSeed())}`
 }

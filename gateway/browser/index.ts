@@ -14,7 +14,7 @@
 // site's modules: embedSite() in public_site.ts. The script posts to `v1/e`, `v1/leads` and `v1/consent` in the folder
 // that it was served from. Beside design.md's keys its events carry `page_seed` (`<first run in ms>.<18 digits>`, one
 // per page load) and `gpc: true` where the browser says so. What it does for a page is told in docs/script.md.
-import { guarded } from './guard.ts'
+import { guarded, listen } from './guard.ts'
 import { openPage, type Page } from './page.ts'
 import type { EmbeddedSite } from './public_site.ts'
 import { openVisitor } from './visitor.ts'
@@ -37,16 +37,16 @@ guarded((site: EmbeddedSite, modules: Module[]) => {
   const stub: Api = (window.postern ??= (...command: unknown[]) => (stub.q ??= []).push(command))
   stub.v = 1
 
-  const start = guarded(() => {
-    openVisitor(site)
-    const page = openPage(new URL('.', tag.src).href, tag.dataset)
+  const start = () => {
+    openVisitor(site, tag.src)
+    const page = openPage(tag.dataset)
     const run = guarded((name: unknown, ...given: unknown[]) => (page[name as keyof Page] as Command)(...given))
     window.postern = Object.assign(run, page)
     modules.forEach(module => guarded(module)(page, tag.dataset))
     stub.q?.forEach(command => run(...command as [unknown]))
-  })
+  }
 
   // A prerendered page may never be seen, so nothing happens before it is.
-  if ((document as { prerendering?: boolean }).prerendering) document.addEventListener('prerenderingchange', start)
+  if ((document as { prerendering?: boolean }).prerendering) listen('prerenderingchange', start)
   else start()
 })('__POSTERN_SITE__' as unknown as EmbeddedSite, ['__POSTERN_MODULES__'] as unknown as [])

@@ -32,17 +32,16 @@ export const listenToLayer = guarded((hear: (answers: unknown) => void): void =>
     }
   }
   const read = guarded((entries: unknown[]) => {
-    for (const entry of entries) {
-      const words = Object(entry) as ArrayLike<unknown>
-      if (words[0] === 'consent' && words[1] === 'update') hear(words[2])
+    for (const words of entries as Array<ArrayLike<unknown> | undefined>) {
+      if (words?.[0] === 'consent' && words[1] === 'update') hear(words[2])
     }
     readMode()
   })
   read(layer)
   const push = layer.push
-  layer.push = function (...entries) {
+  layer.push = (...entries) => {
     // The page's own push comes first and its result is kept, whatever becomes of us.
-    const result = push.apply(this, entries)
+    const result = push.apply(layer, entries)
     read(entries)
     return result
   }

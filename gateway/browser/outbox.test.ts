@@ -6,7 +6,8 @@ import { openOutbox, type Outbox, type PageEvent } from './outbox.ts'
 import { choose, openVisitor } from './visitor.ts'
 
 interface Bench {
-  outbox: Outbox
+  add: Outbox[0]
+  flush: Outbox[1]
   /** The names of the events in each post so far. */
   posted: string[][]
   bodies: string[]
@@ -66,11 +67,12 @@ function openBench (t: { teardown: (end: () => Promise<void>) => void }, isGrant
     }
     for (const [name, value] of Object.entries(before)) own[name] = value
   })
-  openVisitor([isGranted ? '1' : '0', 1, ';Path=/', '_pstn_c', 60, 'fb.1.'])
-  const outbox = openOutbox('https://t.example.com/', 'seed', event => ({ ...event, completed: true }))
+  openVisitor([isGranted ? '1' : '', 1, ';Path=/', '_pstn_c', 60, 'fb.1.'], 'https://t.example.com/s.js')
+  const [add, flush] = openOutbox(event => ({ ...event, completed: true }))
   return {
     ...bench,
-    outbox,
+    add,
+    flush,
     answer: async how => {
       const request = open.shift()
       if (how === 'unreachable') request?.reject(new TypeError('blocked'))
@@ -90,7 +92,7 @@ function runTimers ({ timers }: Bench): number[] {
 
 test('what happens in one task travels in one body, in order and completed', async t => {
   const bench = openBench(t, true)
-  for (const name of ['a', 'b', 'c']) bench.outbox.add({ event_name: name })
+  for (const name of ['a', 'b', 'c']) bench.add({ event_name: name })
   t.same(bench.posted, [])
   runTimers(bench)
   t.same(bench.posted, [['a', 'b', 'c']])
@@ -101,12 +103,12 @@ test('what happens in one task travels in one body, in order and completed', asy
 
 test('nothing leaves before a grant; then all of it, the landing first, and then the choice', async t => {
   const bench = openBench(t, false)
-  for (let at = 0; at < 70; at++) bench.outbox.add({ event_name: `e${at}` })
+  for (let at = 0; at < 70; at++) bench.add({ event_name: `e${at}` })
   runTimers(bench)
-  bench.outbox.flush(true)
+  bench.flush(true)
   t.same(bench.posted, [])
   bench.choose('granted')
-  bench.outbox.flush()
+  bench.flush()
   await bench.answer(202)
   runTimers(bench)
   const names = bench.posted.flat()
@@ -118,14 +120,14 @@ test('nothing leaves before a grant; then all of it, the landing first, and then
 
 test('one request at a time, unless the page is about to go', async t => {
   const bench = openBench(t, true)
-  bench.outbox.add({ event_name: 'first' })
+  bench.add({ event_name: 'first' })
   runTimers(bench)
-  bench.outbox.add({ event_name: 'second' })
+  bench.add({ event_name: 'second' })
   runTimers(bench)
   t.same(bench.posted, [['first']])
-  bench.outbox.flush(true)
+  bench.flush(true)
   t.same(bench.posted, [['first'], ['second']])
-  bench.outbox.add({ event_name: 'third' })
+  bench.add({ event_name: 'third' })
   runTimers(bench)
   await bench.answer(202)
   await bench.answer(202)
@@ -136,15 +138,15 @@ test('one request at a time, unless the page is about to go', async t => {
 test('a failed batch goes again in its place, with growing delays; meanwhile a later page could send it', async t => {
   for (const failure of [503, 429, 408, 'unreachable'] as const) {
     const bench = openBench(t, true)
-    bench.outbox.add({ event_name: 'a' })
+    bench.add({ event_name: 'a' })
     runTimers(bench)
     t.same(bench.storage, {})
     await bench.answer(failure)
     if (failure === 'unreachable') runTimers(bench)
     t.match(bench.storage._pstn_c, '"event_name":"a"')
     t.same(bench.timers.map(([delayMs]) => delayMs), [2000])
-    bench.outbox.add({ event_name: 'b' })
-    bench.outbox.flush()
+    bench.add({ event_name: 'b' })
+    bench.flush()
     t.same(bench.posted, [['a'], ['a', 'b']])
     await bench.answer(503)
     t.same(bench.timers.map(([delayMs]) => delayMs), [2000, 0, 4000])
@@ -160,7 +162,7 @@ test('a failed batch goes again in its place, with growing delays; meanwhile a l
 test('a refusal for good is no reason to try again', async t => {
   for (const status of [200, 202, 400, 403, 404, 413]) {
     const bench = openBench(t, true)
-    bench.outbox.add({ event_name: 'a' })
+    bench.add({ event_name: 'a' })
     runTimers(bench)
     await bench.answer(status)
     runTimers(bench)
@@ -169,30 +171,33 @@ test('a refusal for good is no reason to try again', async t => {
   }
 })
 
-test('what was emptied is not tried again, also when it was in flight', async t => {
+test('a refusal forgets what waits, also what was in flight and failed', async t => {
   const bench = openBench(t, true)
-  bench.outbox.add({ event_name: 'a' })
+  bench.add({ event_name: 'a' })
   runTimers(bench)
-  bench.outbox.add({ event_name: 'b' })
-  bench.outbox.empty()
+  bench.add({ event_name: 'b' })
+  bench.choose('denied')
+  bench.flush()
   await bench.answer(503)
   runTimers(bench)
-  bench.outbox.flush(true)
-  t.same(bench.posted, [['a']])
+  bench.flush(true)
+  const told = ['https://t.example.com/v1/consent']
+  t.same(bench.posted, [['a'], told])
   t.same(bench.storage, {})
-  bench.outbox.add({ event_name: 'c' })
+  await bench.answer(200)
+  bench.choose('granted')
+  bench.add({ event_name: 'c' })
   runTimers(bench)
-  t.same(bench.posted, [['a'], ['c']])
+  t.same(bench.posted, [['a'], told, ['c']])
 })
 
 test('a revoke waits for the request in flight, so that the gateway\'s last word is the revoke', async t => {
   const bench = openBench(t, false)
   bench.choose('granted')
-  bench.outbox.add({ event_name: 'a' })
-  bench.outbox.flush()
+  bench.add({ event_name: 'a' })
+  bench.flush()
   bench.choose('denied')
-  bench.outbox.empty()
-  bench.outbox.flush()
+  bench.flush()
   t.same(bench.posted, [['a']])
   await bench.answer(202)
   runTimers(bench)
@@ -202,10 +207,10 @@ test('a revoke waits for the request in flight, so that the gateway\'s last word
 test('a choice that could not be told is not told again once there is another', async t => {
   const bench = openBench(t, false)
   bench.choose('granted')
-  bench.outbox.flush()
+  bench.flush()
   t.same(bench.told, ['11-1'])
   bench.choose('denied')
-  bench.outbox.flush()
+  bench.flush()
   t.same(bench.told, ['11-1'], 'one at a time: the answers to two could set their cookies in any order')
   await bench.answer(503)
   t.same(runTimers(bench), [3000])
@@ -214,7 +219,7 @@ test('a choice that could not be told is not told again once there is another', 
   runTimers(bench)
   t.same(runTimers(bench), [6000])
   bench.choose('granted')
-  bench.outbox.flush()
+  bench.flush()
   await bench.answer(200)
   runTimers(bench)
   await bench.answer(200)
@@ -226,9 +231,9 @@ test('a choice that could not be told is not told again once there is another', 
 test('a page that is going tells its choice without waiting for an earlier one', async t => {
   const bench = openBench(t, false)
   bench.choose('granted')
-  bench.outbox.flush()
+  bench.flush()
   bench.choose('denied')
-  bench.outbox.flush(true)
+  bench.flush(true)
   t.same(bench.told, ['11-1', '00-0'])
   await bench.answer(503)
   await bench.answer(200)
@@ -238,15 +243,15 @@ test('a page that is going tells its choice without waiting for an earlier one',
 
 test('bodies stay small, and what the quota of a leaving page does not take is kept', async t => {
   const bench = openBench(t, true)
-  for (let at = 0; at < 40; at++) bench.outbox.add({ event_name: `e${at}`, text: 'x'.repeat(2000) })
-  bench.outbox.add({ event_name: 'huge', text: 'x'.repeat(30_000) })
-  bench.outbox.flush(true)
+  for (let at = 0; at < 40; at++) bench.add({ event_name: `e${at}`, text: 'x'.repeat(2000) })
+  bench.add({ event_name: 'huge', text: 'x'.repeat(30_000) })
+  bench.flush(true)
   t.ok(bench.bodies.join('').length <= 20_000, `${bench.bodies.join('').length}`)
   const kept = (JSON.parse(bench.storage._pstn_c ?? '[]') as PageEvent[]).map(event => String(event.event_name))
   t.same([...bench.posted.flat(), ...kept], [...Array.from({ length: 40 }, (_, at) => `e${at}`), 'huge'])
   for (let round = 0; round < 20; round++) {
     await bench.answer(202)
-    bench.outbox.flush()
+    bench.flush()
   }
   t.same(bench.posted.flat(), [...Array.from({ length: 40 }, (_, at) => `e${at}`), 'huge'], 'the page lived on')
   t.same(bench.storage, {})
@@ -256,9 +261,10 @@ test('a post that throws loses nothing and throws nothing', async t => {
   const bench = openBench(t, true)
   const { fetch } = globalThis
   Object.assign(globalThis, { fetch: () => { throw new Error('the page replaced fetch') } })
-  bench.outbox.add({ event_name: 'a' })
-  t.doesNotThrow(() => bench.outbox.flush(true))
+  bench.add({ event_name: 'a' })
+  t.doesNotThrow(() => bench.flush(true))
+  await turn()
   Object.assign(globalThis, { fetch })
-  bench.outbox.flush()
+  for (let round = 0; round < 3; round++) runTimers(bench)
   t.same(bench.posted, [['a']])
 })

@@ -1,18 +1,19 @@
 // The events that wait: for a grant, for the one request in flight, or for another try.
 import { guarded } from './guard.ts'
 import { post } from './transport.ts'
-import { keepEvents, maySend, tellChoice } from './visitor.ts'
+import { base, isRefused, keepEvents, maySend, tellChoice } from './visitor.ts'
 
 /** An event body of `POST /v1/e` (design.md), as far as it is known when it happens. */
 export type PageEvent = Record<string, unknown>
 
-export interface Outbox {
-  add: (event: PageEvent) => void
-  /** Sends what waits. When the page is about to go, without waiting for the request in flight. */
+export type Outbox = [
+  add: (event: PageEvent) => void,
+  /**
+   * Sends what waits. When the page is about to go, without waiting for the request in flight. After a refusal it
+   * forgets everything instead, also what is in flight and would have been tried again.
+   */
   flush: (leaving?: unknown) => void
-  /** Forgets everything, also what is in flight and would have been tried again. */
-  empty: () => void
-}
+]
 
 /**
  * Keeps events in order: one request at a time, tried again after 2, 4, 8 … seconds or with the next event, or by a
@@ -20,7 +21,7 @@ export interface Outbox {
  * the gateway when nothing is left to send or in flight, and when the page is about to go.
  * `complete` adds to an event what may be read only when it is sent.
  */
-export function openOutbox (base: string, seed: string, complete: (event: PageEvent) => PageEvent): Outbox {
+export function openOutbox (complete: (event: PageEvent) => PageEvent): Outbox {
   // Numbers stand in functions: there the minifier puts them where they are used.
   const maxWaiting = 50
   const maxBodyCharacters = 16_000
@@ -34,6 +35,8 @@ export function openOutbox (base: string, seed: string, complete: (event: PageEv
 
   const flush = guarded((leaving?: unknown): void => {
     isLeaving = leaving
+    // A new list: what is in flight would return to the old one.
+    if (isRefused()) waiting = []
     while (waiting[0] && maySend()) {
       let count = waiting.length
       let body: string
@@ -43,6 +46,10 @@ export function openOutbox (base: string, seed: string, complete: (event: PageEv
         if (leaving) keepEvents(waiting)
         return
       }
+      // Before it is sent: while Firefox sends, it may tell the page that it is hidden, and that sends what waits.
+      const list = waiting
+      list.splice(0, count || 1)
+      inFlight += body.length
       post(base + 'v1/e', body, done => {
         inFlight -= body.length
         if (!done) list.unshift(...(JSON.parse(body) as { events: PageEvent[] }).events)
@@ -51,26 +58,15 @@ export function openOutbox (base: string, seed: string, complete: (event: PageEv
         failures = done ? 0 : failures + 1
         setTimeout(flush, failures && 1000 << failures)
       })
-      // Only now: a fetch that the page has broken may have thrown.
-      const list = waiting
-      list.splice(0, count || 1)
-      inFlight += body.length
     }
-    if (!inFlight || leaving) tellChoice(base, seed, leaving, flush)
+    if (!inFlight || leaving) tellChoice(leaving, flush)
   })
 
-  return {
-    add (event) {
-      waiting.push(event)
-      if (waiting[maxWaiting]) waiting.splice(1, 1)
-      // After the task at hand: what happens together travels together, and the page's own tags have been called.
-      if (isLeaving) flush(1)
-      else setTimeout(flush)
-    },
-    flush,
-    empty () {
-      // A new list: what is in flight would return to the old one.
-      waiting = []
-    }
-  }
+  return [event => {
+    waiting.push(event)
+    if (waiting[maxWaiting]) waiting.splice(1, 1)
+    // After the task at hand: what happens together travels together, and the page's own tags have been called.
+    if (isLeaving) flush(1)
+    else setTimeout(flush)
+  }, flush]
 }

@@ -1,13 +1,13 @@
 // One page load: the landing, the consent, the events. Wires the parts of the script to the browser.
 import { toConsent } from './choice.ts'
 import { guarded, listen } from './guard.ts'
-import { drawSeed, eventIdFor, findClickIds, findCookie, makeMetaCookies } from './identifiers.ts'
+import { eventIdFor, findClickIds, findCookie, makeMetaCookies } from './identifiers.ts'
 import { announce, listenToLayer } from './layer.ts'
 import { assistLeadForms } from './lead_forms.ts'
 import { openOutbox, type PageEvent } from './outbox.ts'
 import { watchViews } from './views.ts'
 import {
-  choose, gpc, gpcRule, isRefused, keepEvents, marks, may, mayAds, maySend, metaCookies, metaPrefix, writeCookie
+  choose, gpc, gpcRule, isRefused, keepEvents, marks, may, mayAds, maySend, metaCookies, metaPrefix, seed, writeCookie
 } from './visitor.ts'
 
 export interface Page {
@@ -23,33 +23,21 @@ export interface Page {
   tags?: (event: PageEvent, may: (at: number) => boolean) => Record<string, string> | undefined
 }
 
-/** What a lead post should carry, by the name of its form field; '' for what was allowed before and is not now. */
-function hiddenValues (clickIds: Record<string, string>): Record<string, string> {
-  const values: Record<string, string> = { postern_page: location.href, postern_elapsed: `${performance.now() | 0}` }
-  const consent: Record<string, string> = toConsent(marks)
-  for (const key in consent) values['postern_consent_' + key] = consent[key] as string
-  for (const param in clickIds) values['postern_click_' + param] = mayAds() ? clickIds[param] as string : ''
-  for (const name of metaCookies) values['postern' + name] = mayAds() ? findCookie(document.cookie, name) : ''
+/**
+ * What consent allows a lead post to carry, by what follows `postern_` in its field's name; '' for what was allowed
+ * before and is not now.
+ */
+function allowedValues (clickIds: Record<string, string>): Record<string, string> {
+  const values: Record<string, string> = {}
+  const consent: Record<string, string | undefined> = toConsent(marks)
+  for (const key in consent) values['consent_' + key] = consent[key] ?? ''
+  for (const param in clickIds) values['click_' + param] = mayAds() ? clickIds[param] as string : ''
+  for (const name of metaCookies) values[name.slice(1)] = mayAds() ? findCookie(document.cookie, name) : ''
   return values
 }
 
-/** Reports views: the first, each move of a router (after `onMove`), each return from the back/forward cache. */
-function viewPage (track: Page['track'], onMove: (previous: string) => void): void {
-  let here = location.href
-  const view = () => track('page_view')
-  view()
-  watchViews(() => {
-    onMove(here)
-    here = location.href
-    view()
-  })
-  // The same page load, seen again.
-  listen('pageshow', (event: PageTransitionEvent) => event.persisted && view())
-}
-
-/** Starts the script on a page. `base` is the folder it was served from, ending with a slash. */
-export function openPage (base: string, options: DOMStringMap): Page {
-  const seed = drawSeed()
+/** Starts the script on a page. `options` are the tag's attributes. */
+export function openPage (options: DOMStringMap): Page {
   let { referrer } = document
   const clickIds = findClickIds(location.href + (referrer.startsWith(location.origin + '/') ? ' ' + referrer : ''))
 
@@ -62,17 +50,16 @@ export function openPage (base: string, options: DOMStringMap): Page {
     consent: toConsent(marks),
     gpc
   })
-  const outbox = openOutbox(base, seed, complete)
+  const [add, flush] = openOutbox(complete)
 
   // A copy: what the page changes afterwards is another event.
   const remember = guarded((event: PageEvent) =>
-    isRefused() || outbox.add(JSON.parse(JSON.stringify(event)) as PageEvent))
+    isRefused() || add(JSON.parse(JSON.stringify(event)) as PageEvent))
 
   const settle = () => {
     // Before the pixel runs; where it is on the page already, the cookies are its own.
     if (mayAds() && !window.fbq) makeMetaCookies(document.cookie, metaPrefix, seed, clickIds.fbclid, writeCookie)
-    if (isRefused()) outbox.empty()
-    outbox.flush()
+    flush()
   }
   const hear = guarded((given: unknown) => choose(given, settle))
 
@@ -99,12 +86,17 @@ export function openPage (base: string, options: DOMStringMap): Page {
     privacy: () => ({ gpc, honored: gpc && !(gpcRule && mayAds()) })
   }
 
-  if (maySend()) keepEvents([])?.forEach(outbox.add)
+  if (maySend()) keepEvents([])?.forEach(add)
   settle()
   listenToLayer(hear)
-  assistLeadForms(base, () => hiddenValues(clickIds), track)
-  listen('pagehide', outbox.flush)
-  listen('visibilitychange', outbox.flush)
-  if (options.pageView !== 'off') viewPage(track, previous => { referrer = previous })
+  assistLeadForms(() => allowedValues(clickIds), track)
+  listen('pagehide', flush)
+  listen('visibilitychange', flush)
+  if (options.pageView !== 'off') {
+    watchViews(previous => {
+      referrer = previous ?? referrer
+      track('page_view')
+    })
+  }
   return page
 }

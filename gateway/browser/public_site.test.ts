@@ -34,7 +34,7 @@ test('the settings replace the placeholder as JSON that is safe inside a script'
 })
 
 test('what the script reads says the same as the settings', async t => {
-  t.same(toEmbedded(site), ['0', 1, ';Path=/;SameSite=Lax;Domain=example.com;Secure', '_pstn_c', 15_552_000, 'fb.1.'])
+  t.same(toEmbedded(site), ['', 1, ';Path=/;SameSite=Lax;Domain=example.com;Secure', '_pstn_c', 15_552_000, 'fb.1.'])
   t.same(toEmbedded({ ...site, consent: 'opt_out', gpc: 'limit', secure: false, cookie_domain: 'example.co.uk' }),
     ['1', 0, ';Path=/;SameSite=Lax;Domain=example.co.uk', '_pstn_c', 15_552_000, 'fb.2.'])
   t.equal(toEmbedded({ ...site, gpc: 'respect_later_opt_in' })[1], 2)

@@ -21,7 +21,8 @@ export const gpcOrder: ReadonlyArray<ConsentRule['gpc']> = ['limit', 'drop', 're
 
 /** The same as the script reads it: every byte of a name would travel to every visitor. */
 export type EmbeddedSite = [
-  unsaid: '1' | '0',
+  /** The mark of what nobody answered; none where silence is a no. */
+  unsaid: '1' | '',
   /** The place in `gpcOrder`. */
   gpcRule: number,
   cookieAttributes: string,
@@ -39,7 +40,7 @@ export function toEmbedded (site: PublicSite): EmbeddedSite {
   // Only a name with a dot in it can be a cookie's Domain in every browser.
   const domain = /\.\D/.test(site.cookie_domain) ? site.cookie_domain : ''
   return [
-    site.consent === 'opt_out' ? '1' : '0',
+    site.consent === 'opt_out' ? '1' : '',
     gpcOrder.indexOf(site.gpc),
     ';Path=/;SameSite=Lax' + (domain && ';Domain=' + domain) + (site.secure ? ';Secure' : ''),
     site.consent_cookie,

@@ -10,12 +10,14 @@ export type Post = (address: string, body: string | URLSearchParams, settle: (do
 export const post: Post = (address, body, settle) => {
   /** The keepalive quota is 64 KiB for all requests in flight, in bytes; a character takes three at most. */
   const keepaliveCharacters = 20_000
-  fetch(address, {
+  // Asynchronous, so that a fetch that the page has broken fails as one that the network has.
+  const send = async () => await fetch(address, {
     method: 'POST',
     body,
     credentials: 'include',
-    keepalive: `${body}`.length < keepaliveCharacters
-  }).then(
+    keepalive: !`${body}`[keepaliveCharacters]
+  })
+  send().then(
     answer => settle(!/^5|408|429/.test(answer.status + '')),
     // Refused, blocked or offline; or the page is being taken down and only says so, while the browser goes on with
     // the request. In a task of its own: then there is no page left that could send it twice.

@@ -1,31 +1,33 @@
-// Page views inside one document: what routers do with the History and Navigation APIs.
-import { guarded } from './guard.ts'
+// Page views: the first, each move of a router (History and Navigation API), each return from the back/forward cache.
+import { guarded, listen } from './guard.ts'
 
 /**
- * Calls `view` after each move to another path. A moment later, so that the page has its new title, and what a redirect
- * passes through is no view.
+ * Calls `view` for each view of this document; after a move to another path with the address before it. That is a
+ * moment later, so that the page has its new title, and what a redirect passes through is no view.
  */
-export function watchViews (view: () => void): void {
+export function watchViews (view: (previous?: string) => void): void {
   const settleMs = 99
-  let path = location.pathname
-  let timer: unknown
+  let here = location.href
   const look = guarded(() => {
-    timer = 0
-    if (path !== location.pathname) {
-      path = location.pathname
-      view()
+    if (new URL(here).pathname !== location.pathname) {
+      view(here)
+      here = location.href
     }
   })
-  const move = () => (timer ||= setTimeout(look, settleMs))
-  const push = history.pushState
-  addEventListener('popstate', move)
+  const move = () => setTimeout(look, settleMs)
+  view()
+  listen('popstate', move)
+  listen('pageshow', (event: PageTransitionEvent) => event.persisted && view())
   const navigation = (window as { navigation?: EventTarget }).navigation
   if (navigation) {
     navigation.addEventListener('currententrychange', move)
   } else {
-    history.pushState = function (...given) {
-      move()
-      push.apply(this, given)
+    for (const name of ['pushState', 'replaceState'] as const) {
+      const real = history[name]
+      history[name] = (...given) => {
+        move()
+        real.apply(history, given)
+      }
     }
   }
 }

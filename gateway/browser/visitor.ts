@@ -1,6 +1,7 @@
 // The visitor's choice on this page: read from our one cookie, changed by the banner; and what may be kept meanwhile.
 import { addAnswers, findChoice, isGranted, toConsent, type Marks } from './choice.ts'
 import { guarded } from './guard.ts'
+import { drawSeed } from './identifiers.ts'
 import type { PageEvent } from './outbox.ts'
 import type { EmbeddedSite } from './public_site.ts'
 import { insist } from './transport.ts'
@@ -8,6 +9,10 @@ import { insist } from './transport.ts'
 export const metaCookies = ['_fbp', '_fbc']
 
 // One page has one visitor, so this is the module's own state: the bundle is a third smaller than with a parameter.
+/** The folder that the script was served from, ending with a slash. */
+export let base: string
+/** `<first run in ms>.<random digits>`: from it the gateway makes the visitor while there is no cookie. */
+export let seed: string
 export let marks: Marks
 export let gpc: boolean
 export let gpcRule: number
@@ -32,17 +37,18 @@ export const maySend = (): boolean => may(0) || may(1) || may(3)
 export const isRefused = (): boolean => !maySend() && /^\d..\d/.test(marks)
 
 /** Whether the choice stays in the cookie: what allows something, and a refusal where silence would be a yes. */
-const isKept = () => maySend() || unsaid === '1'
+const isKept = () => maySend() || unsaid
 
-const metaSeconds = 7_776_000
-
-export function writeCookie (name: string, value: string, seconds = metaSeconds): void {
+/** Writes a cookie of ours; Meta's live 90 days. */
+export function writeCookie (name: string, value: string, seconds = 7_776_000): void {
   document.cookie = `${name}=${value};Max-Age=${seconds}${cookieAttributes}`
 }
 
 /** Learns the site and what the visitor chose on an earlier page. No other cookie is looked at. */
-export function openVisitor (site: EmbeddedSite): void {
+export function openVisitor (site: EmbeddedSite, script: string): void {
   [unsaid, gpcRule, cookieAttributes, cookieName, cookieSeconds, metaPrefix] = site
+  base = new URL('.', script).href
+  seed = drawSeed()
   gpc = !!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl
   marks = findChoice(document.cookie, cookieName)
   // Where silence is a no, a denial lies here only while the gateway has not confirmed it.
@@ -81,7 +87,7 @@ export function choose (given: unknown, onChange: () => void): void {
  * a time unless the page is `leaving`, and each try tells what holds by then: else a late repeat of a grant would bring
  * back what was revoked since.
  */
-export function tellChoice (base: string, seed: string, leaving: unknown, onTold: () => void): void {
+export function tellChoice (leaving: unknown, onTold: () => void): void {
   if (!isUntold || (isTelling && !leaving)) return
   isUntold = 0
   isTelling = 1
