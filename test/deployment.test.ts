@@ -12,28 +12,37 @@ interface Service {
   command?: string[]
   environment?: Record<string, string>
   volumes?: string[]
-  depends_on?: Record<string, { condition: string }>
+  depends_on?: Record<string, { condition: string }> | string[]
   ports?: string[]
+  profiles?: string[]
+  network_mode?: string
 }
 
 const compose = parse(read('compose.yaml'), { merge: true }) as {
-  services: Record<string, Service>, volumes: Record<string, unknown>
+  services: Record<string, Service>
+  volumes: Record<string, unknown>
+  networks: { default: { ipam: { config: { subnet: string, gateway: string }[] } } }
 }
+const others = ['postgres', 'nginx']
 
 test('compose starts Postgres, migrates, then gateway and worker', t => {
   const { services, volumes } = compose
-  t.same(Object.keys(services), ['postgres', 'migrate', 'gateway', 'worker'])
+  t.same(Object.keys(services), ['postgres', 'migrate', 'gateway', 'worker', 'nginx'])
   const commands = readdirSync(join(root, 'commands'))
   for (const [name, { command, depends_on: needs = {} }] of Object.entries(services)) {
-    if (name !== 'postgres') t.ok(commands.includes(`${command?.join()}.ts`), `${name} runs a command of ours`)
-    for (const need of Object.keys(needs)) t.ok(need in services, `${name} needs ${need}`)
+    if (!others.includes(name)) t.ok(commands.includes(`${command?.join()}.ts`), `${name} runs a command of ours`)
+    const needed = Array.isArray(needs) ? needs : Object.keys(needs)
+    for (const need of needed) t.ok(need in services, `${name} needs ${need}`)
   }
   for (const name of ['gateway', 'worker']) {
     t.match(services[name]?.depends_on, { migrate: { condition: 'service_completed_successfully' } }, name)
   }
   const mounts = Object.values(services).flatMap(({ volumes: own = [] }) =>
     own.map(volume => volume.split(':')[0] ?? ''))
-  const named = mounts.filter(volume => !volume.startsWith('.'))
+  const named = mounts.filter(volume => !/^[./]/.test(volume))
+  // postern.yaml is the owner's.
+  const shipped = mounts.filter(volume => volume.startsWith('./') && volume !== './postern.yaml')
+  for (const file of shipped) t.ok(existsSync(join(root, file)), file)
   t.same(new Set(named), new Set(Object.keys(volumes)), 'every volume is declared, and none in vain')
   t.end()
 })
@@ -43,6 +52,17 @@ test('nothing but the gateway is reachable, and only from this machine', t => {
     ports.map(port => `${name} ${port}`))
   t.same(open, ['gateway 127.0.0.1:8377:8377'])
   t.equal(processVariables.PORT[0], '8377')
+  t.end()
+})
+
+test('nginx starts only when asked for, and is believed as it is seen from inside', t => {
+  const { nginx, gateway } = compose.services
+  t.same(nginx?.profiles, ['nginx'])
+  t.equal(nginx?.network_mode, 'host')
+  t.match(nginx?.volumes?.[0], './deploy/nginx/subdomain.conf:')
+  t.match(read('deploy/nginx/subdomain.conf'), 'server 127.0.0.1:8377;', 'where compose publishes the gateway')
+  const [network] = compose.networks.default.ipam.config
+  t.equal(gateway?.environment?.POSTERN_TRUSTED_PROXIES, network?.gateway)
   t.end()
 })
 
