@@ -369,7 +369,7 @@ test('the command prints a line for each finding, or JSON, and exits with 1 wher
   const one = await doctor(['main'])
   t.equal(one.code, 0, one.text)
   t.equal(one.text.split('\n').length, 12)
-  t.match(one.text, /^ok {4}main {2}t\.example\.com {2}dns: 192\.0\.2\.2$/m)
+  t.match(one.text, /^ok {4}main {2}t\.example\.com {2}dns: 192\.0\.2\.2\.$/m)
   const both = await doctor([])
   t.equal(both.code, 1)
   t.match(both.text, /^fail {2}second {2}t\.example\.net {2}reach: Postern answers at .*, but does not know .* Fix: /m)

@@ -218,3 +218,25 @@ test('the settings take no tag id and no path that would make another host', asy
   const plain = hosts.filter(one => /^[\w-]+$/.test(one)).map(one => `/${one}`)
   t.same(paths.filter(one => isTaken('G-1', one) && !plain.includes(one)), [])
 })
+
+test('no request target leads the proxy in front of a site anywhere but to the owner\'s server', async t => {
+  const owner = await startVendor(t)
+  const canary = await startCanary(t)
+  const { port } = await vendorWorld(t, { sites: [{ ...site, upstream: owner.origin }], log: memoryLog() })
+  const evil = `127.0.0.1:${canary.port}`
+  const targets = [...new Set(['', '/page', '/_p', '/_p/v1'].flatMap(path => hostilePaths(path, evil)))]
+  let answered = 0
+  for (const target of targets) {
+    const head = `Host: t.example.com\r\nX-Forwarded-Host: ${evil}\r\nForwarded: host=${evil}\r\nConnection: close`
+    const answer = await sendRaw(port, Buffer.from(`GET ${target} HTTP/1.1\r\n${head}\r\n\r\n`))
+    if (/CANARY/.test(answer)) t.fail(`${target} brought the canary`)
+    if (!/^HTTP\/1\.1 [234]\d\d /.test(answer)) t.fail(`${JSON.stringify(target)}: ${answer.slice(0, 40)}`)
+    answered++
+  }
+  const strange = owner.received.filter(({ url, headers }) =>
+    !url.startsWith('/') || headers.host !== 't.example.com' || headers['x-forwarded-host'] === evil)
+  t.same(strange.map(({ url, headers }) => [url, headers.host, headers['x-forwarded-host']]), [])
+  t.ok(answered > 200, `${answered} targets were tried`)
+  t.ok(owner.received.length > 100, `${owner.received.length} reached the owner's server`)
+  t.equal(canary.touched, 0)
+})

@@ -16,7 +16,7 @@ export interface DeploymentDeps {
 /** An address of the documentation, and a country without websites: whoever believes these believes anything. */
 const claimed = { address: '203.0.113.77', country: 'AQ' }
 const dayMs = 86_400_000
-const nginxHeaders = 'proxy_set_header X-Forwarded-For $remote_addr; (deploy/nginx/)'
+const nginxHeaders = 'proxy_set_header X-Forwarded-For $remote_addr (deploy/nginx/)'
 
 /** Whether the certificate is one that browsers believe, and for how long still. */
 export function checkTls ({ tls }: Reply, url: URL, nowMs: number, note: Note): void {
@@ -94,7 +94,7 @@ function noteStranger (reply: Reply, where: string, url: URL, nowMs: number, not
   const skewMs = Math.abs(Date.parse(reply.headers.date ?? '') - nowMs)
   if (code === 'unknown_site') {
     note('reach', 'fail', `Postern answers${where}, but does not know the host ${url.host}`,
-      'proxy_set_header Host $host; and restart Postern if the settings were changed')
+      'proxy_set_header Host $host, and restart Postern if the settings were changed')
   } else if (code === 'not_found' && skewMs > 240_000) {
     note('clock', 'fail', `the clocks of this machine and of the deployment are ${Math.round(skewMs / 1000)} s apart`,
       'set both by NTP')
@@ -186,7 +186,7 @@ function checkProtocol ({ protocol }: SelfCheck, base: URL, note: Note): void {
   if (protocol === asked) note('protocol', 'ok', `Postern knows that visitors come over ${asked}`)
   else {
     note('protocol', 'warn', `it was asked over ${asked}, and Postern believes ${protocol}`,
-      'proxy_set_header X-Forwarded-Proto $scheme;')
+      'proxy_set_header X-Forwarded-Proto $scheme')
   }
 }
 

@@ -19,7 +19,7 @@ export interface Finding {
 /** Adds what a check found, for the site and host that it was about. */
 export type Note = (check: Finding['check'], level: Level, text: string, fix?: string) => void
 
-/** One line: `fail  main  t.example.com  tls: the certificate … Fix: …` */
+/** One line: `fail  main  t.example.com  tls: … . Fix: … .` */
 export function inWords ({ site, host, check, level, text, fix }: Finding): string {
-  return `${level.padEnd(4)}  ${site}  ${host}  ${check}: ${text}${fix === undefined ? '' : ` Fix: ${fix}`}\n`
+  return `${level.padEnd(4)}  ${site}  ${host}  ${check}: ${text}.${fix === undefined ? '' : ` Fix: ${fix}.`}\n`
 }
