@@ -126,16 +126,8 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
     const frames = stack?.split('\n').filter(line => /^\s+at /.test(line)).slice(0, 8)
     deps.logger.error({ route, error: name, frames }, 'request failed')
   }, apologise)
-  addCollectRoutes(app, gateway)
-  addLeadRoute(app, gateway)
-  addConsentRoute(app, gateway, deps.revokes)
-  addScriptRoutes(app, deps.script)
-  addLandingRoute(app, gateway)
-  addSelfCheck(app, deps.keys, gateway.now)
-  await addVendorRoutes(app, { sites: deps.sites, logger: deps.logger, now: gateway.now, ...deps.vendorProxy })
+  await addRoutes(app, deps, gateway)
   if (isFront) await addFront(app, { ...deps.front, paths, gateway })
-  addPreflight(app)
-  addHealth(app, deps)
   app.setNotFoundHandler((request, reply) => {
     const allow = methods[request.url.split('?', 1)[0] ?? '']
     if (allow === undefined || request.site === null) throw new Refusal('not_found', 'there is nothing at this address')
@@ -144,6 +136,19 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   })
   app.addHook('onClose', async () => { await deps.log.close() })
   return app
+}
+
+/** Everything that answers by itself. */
+async function addRoutes (app: FastifyInstance, deps: GatewayDeps, gateway: Gateway): Promise<void> {
+  addCollectRoutes(app, gateway)
+  addLeadRoute(app, gateway)
+  addConsentRoute(app, gateway, deps.revokes)
+  addScriptRoutes(app, deps.script)
+  addLandingRoute(app, gateway)
+  addSelfCheck(app, deps.keys, gateway.now)
+  await addVendorRoutes(app, { sites: deps.sites, logger: deps.logger, now: gateway.now, ...deps.vendorProxy })
+  addPreflight(app)
+  addHealth(app, deps)
 }
 
 function openGateway (app: FastifyInstance, deps: GatewayDeps): Gateway {

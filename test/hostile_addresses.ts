@@ -110,8 +110,10 @@ export function hostilePaths (path: string, host: string): string[] {
     `${path}?@${host}/`, `${path}/?url=http://${host}/`, `${path}/?//${host}`, `${path}/http://${host}/`,
     `${path}/http:%2f%2f${host}/`, `${path}/x?u=%0d%0aHost:%20${host}`, `${path}:80@${host}/`, `.${host}/`,
     `:@${host}/`, `http://${host}${path}/x`, `https://${host}${path}/x`, `http://${host}/`, `http:/${host}${path}`,
-    `http:${path}/x`, `ftp://${host}${path}/x`, '*', `${host}`, `${host}:80`, `${path}/\u00e9`, `${path}/x\u0000y`, `${path}/x\ty`,
+    `http:${path}/x`, `ftp://${host}${path}/x`, '*', `${host}`, `${host}:80`, `${path}/\u00e9`,
+    `${path}/x\u0000y`, `${path}/x\ty`,
     `${path}/x y`, `${path}/x HTTP/1.1\r\nHost: ${host}\r\nX: y`, `${path}/x\nHost: ${host}`, `${path}/"x"`,
-    `${path}/<x>`, `${path}/x^y`, `${path}/x|y`, `${path}/{x}`, `${path}/\`x\``, `${path}/%zz`, `${path}/%`, `${path}/%2`
+    `${path}/<x>`, `${path}/x^y`, `${path}/x|y`, `${path}/{x}`, `${path}/\`x\``,
+    `${path}/%zz`, `${path}/%`, `${path}/%2`
   ]
 }
