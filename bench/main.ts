@@ -8,6 +8,7 @@ import { measureAcks } from './ack.ts'
 import type { CaseOptions } from './cases.ts'
 import { measureDispatch, measureLatency } from './dispatch.ts'
 import { toTable, type Figure } from './figures.ts'
+import { measureFront } from './front.ts'
 import { measureIngest } from './ingest.ts'
 import { measureMemory } from './memory.ts'
 import { canPin, root, stopAll } from './processes.ts'
@@ -22,7 +23,8 @@ const cases: Record<string, (options: CaseOptions) => Promise<Figure[]>> = {
   latency: measureLatency,
   steady: measureSteady,
   size: measureSize,
-  memory: measureMemory
+  memory: measureMemory,
+  front: measureFront
 }
 
 const usage = `usage: npm run bench [-- [case …] [options]]

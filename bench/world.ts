@@ -15,6 +15,8 @@ export const secret = createHash('sha256').update('postern bench').digest('base6
 export const keys = deriveKeys([secret])
 export const siteHost = 't.example.com'
 export const pageOrigin = 'https://www.example.com'
+/** The site's own host, where the gateway stands in front of it. */
+export const frontHost = 'www.example.com'
 
 /** The measured process has a core of its own; generator, fakes and Postgres share the other. */
 export const serverCore = 0
@@ -104,6 +106,8 @@ export interface RoleOptions {
   core: number
   /** Destinations of the site, as in the settings file. */
   destinations?: Record<string, object>
+  /** More of the site, as in the settings file. */
+  site?: Record<string, unknown>
   /** main.ts of the checkout, or of dist/. */
   main?: string
   nodeOptions?: readonly string[]
@@ -121,7 +125,8 @@ export async function startRole (options: RoleOptions): Promise<RoleProcess> {
         hosts: [siteHost],
         origins: [pageOrigin],
         defaults: { country: 'DE' },
-        destinations: options.destinations ?? {}
+        destinations: options.destinations ?? {},
+        ...options.site
       }
     },
     rate_limits: { events_per_minute: 100_000, leads_per_minute: 100_000 }

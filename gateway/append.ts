@@ -79,8 +79,39 @@ export interface RowDeps {
   keptTouches: Pick<Known, 'has'>
 }
 
+/** Seals a landing: nothing of it is stored but the touch. */
+function toLandingRow (arrival: Arrival, { keys, keptTouches }: RowDeps): Row {
+  const { part } = arrival
+  const none = Buffer.alloc(0)
+  const visitorId = part.data.visitor_id
+  const visitor = visitorId === undefined ? null : visitorIndex(part.site, visitorId, keys)
+  const touch = toTouch(arrival, visitor, keys, keptTouches)
+  return {
+    site: part.site,
+    receiptId: part.receipt_id,
+    receivedAt: new Date(part.received_at_ms),
+    occurredAt: new Date(part.occurred_at_ms),
+    eventName: part.event_name,
+    eventId: part.event_id,
+    digest: none,
+    claim: null,
+    trust: part.trust,
+    hasContact: false,
+    isBot: false,
+    visitor,
+    sealed: none,
+    sealedClient: null,
+    touch,
+    lead: null,
+    subjects: [],
+    isLanding: true,
+    bytes: (touch?.sealed.length ?? 0) + 300
+  }
+}
+
 /** Seals an arrival. `country` is the site's, for phone numbers without a prefix. */
 export function toRow (arrival: Arrival, { keys, keptTouches }: RowDeps, country?: string): Row {
+  if (arrival.isLanding === true) return toLandingRow(arrival, { keys, keptTouches })
   const { part, lead } = arrival
   const seal = (text: string) => keys.seal(part.site, Buffer.from(text))
   const { data, client } = toPlaintexts(part.data)
@@ -112,7 +143,7 @@ export function toRow (arrival: Arrival, { keys, keptTouches }: RowDeps, country
           otherEventId: lead.otherEventId,
           otherDigest: eventKey(part.event_name, lead.otherEventId)
         },
-    isLanding: arrival.isLanding === true,
+    isLanding: false,
     subjects: subjectsOf(part.data.user_data, country).map(({ kind, value }) => keys.blindIndex(part.site, kind,
       value)),
     bytes: sealed.length + 300

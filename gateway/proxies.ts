@@ -63,7 +63,9 @@ export function findVisitors (platform: PlatformProxy | undefined): (request: Fa
   return request => {
     const { headers } = request
     const proof = headers[proofHeader]
-    const known = { address: withoutPort(request.ip), isForwarded: (request.ips ?? []).length > 1, isProven: false }
+    // One look at the headers for both: the last of the addresses is the visitor's.
+    const ips = request.ips ?? [request.ip]
+    const known = { address: withoutPort(ips.at(-1) ?? ''), isForwarded: ips.length > 1, isProven: false }
     if (proof === undefined) return known
     // Deleted rather than set to undefined: Node's own HTTP client refuses a header without a value.
     delete headers[proofHeader]

@@ -72,9 +72,11 @@ export function openSites (settings: readonly GatewaySite[]): (host: string) => 
     for (const host of given.hosts) byHost.set(plainHost(host), site)
   }
   // One port at most: of several one would be taken off for each look.
-  return host => /^(\[[\da-f:.]+\]|[^:]+)(:\d{1,5})?$/i.test(host)
+  const find = remember(1000, host => /^(\[[\da-f:.]+\]|[^:]+)(:\d{1,5})?$/i.test(host)
     ? byHost.get(plainHost(host)) ?? byHost.get(plainHost(host).replace(/:\d+$/, ''))
-    : undefined
+    : undefined)
+  // A name has 253 characters at most: nothing longer is remembered.
+  return host => host.length > 260 ? undefined : find(host)
 }
 
 /** A host's name without its port. */

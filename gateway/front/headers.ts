@@ -11,12 +11,19 @@ export const text = (value: string | string[] | undefined): string | undefined =
   Array.isArray(value) ? value.join(',') : value
 
 /** Of one connection (RFC 9110 §7.6.1); `expect` was answered by our own server, which asked for the body. */
-const ofConnection = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
-  'http2-settings', 'expect', 'proxy-authorization']
+const ofConnection = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding',
+  'upgrade', 'http2-settings', 'expect', 'proxy-authorization'])
 
-/** Names that `Connection` lists belong to the connection, too. */
-function listedBy (connection: string | string[] | undefined): string[] {
-  return connection === undefined ? [] : String(connection).toLowerCase().split(',').map(name => name.trim())
+/** What a client could only claim. */
+const toldAnew = new Set([...ofConnection, 'forwarded', 'x-forwarded-port', 'cookie'])
+
+/** Headers without those of these names, and without those that `Connection` lists: they belong to it, too. */
+function without (given: Headers, names: ReadonlySet<string>, connection: string | string[] | undefined): Headers {
+  const isPlain = connection === undefined || connection === 'keep-alive' || connection === 'close'
+  const listed = isPlain ? [] : String(connection).toLowerCase().split(',').map(name => name.trim())
+  const headers: Headers = {}
+  for (const name in given) if (!names.has(name) && !listed.includes(name)) headers[name] = given[name]
+  return headers
 }
 
 /**
@@ -36,30 +43,28 @@ export function withoutCookies (header: string | undefined, names: readonly stri
 export function toSite (request: FastifyRequest, given: IncomingHttpHeaders): Headers {
   const site = siteOf(request)
   const { address } = visitorOf(request)
-  const headers: Headers = { ...given }
-  for (const name of [...ofConnection, ...listedBy(request.headers.connection)]) delete headers[name]
-  delete headers.forwarded
-  delete headers['x-forwarded-port']
-  headers.host = request.host
+  const { host, protocol } = request
+  const headers = without(given, toldAnew, request.headers.connection)
+  headers.host = host
   headers['x-forwarded-for'] = address
   headers['x-real-ip'] = address
-  headers['x-forwarded-host'] = request.host
-  headers['x-forwarded-proto'] = request.protocol
+  headers['x-forwarded-host'] = host
+  headers['x-forwarded-proto'] = protocol
   const cookie = withoutCookies(given.cookie, Object.values(site.cookies))
-  if (cookie === undefined) delete headers.cookie
-  else headers.cookie = cookie
+  if (cookie !== undefined) headers.cookie = cookie
   return headers
 }
 
 /** Text beyond ASCII came as bytes of UTF-8 and goes out as the same bytes: Node writes one byte per character. */
 function asBytes (value: string): string {
-  return /^[\x20-\x7E\t]*$/.test(value) ? value : Buffer.from(value).toString('latin1')
+  return beyondAscii.test(value) ? Buffer.from(value).toString('latin1') : value
 }
+
+const beyondAscii = /[^\x20-\x7E\t]/
 
 /** The site's headers as the visitor gets them. */
 export function toVisitor (given: Headers): Headers {
-  const headers: Headers = { ...given }
-  for (const name of [...ofConnection, ...listedBy(given.connection)]) delete headers[name]
+  const headers = without(given, ofConnection, given.connection)
   for (const name in headers) {
     const value = headers[name]
     if (typeof value === 'string') headers[name] = asBytes(value)

@@ -19,6 +19,7 @@ export function limitOwnBody (
 
 /** An upload to the site goes on for as long as something comes. */
 export function limitSiteBody ({ raw }: FastifyRequest): void {
+  if (raw.headers['content-length'] === undefined && raw.headers['transfer-encoding'] === undefined) return
   raw.setTimeout(idleMs, () => { raw.socket.destroy() })
   raw.once('end', () => { raw.setTimeout(0) })
 }

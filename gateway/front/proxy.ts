@@ -1,4 +1,5 @@
 // In front of the site: whatever is asked of its hosts outside our prefix goes to the owner's own server, and back.
+import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import httpProxy from '@fastify/http-proxy'
@@ -30,8 +31,8 @@ interface Passage {
   wantsTag: boolean
   /** There as soon as it is decided. A page whose answer is faster goes without. */
   landing?: Landing
-  /** Aborted when the visitor goes before the answer has come. */
-  left: AbortController
+  /** Says `abort` when the visitor goes before all of the answer has come. */
+  left: EventEmitter
 }
 
 declare module 'fastify' {
@@ -59,10 +60,10 @@ function becomesPage (request: FastifyRequest): boolean {
 function beginPassage (request: FastifyRequest, reply: FastifyReply, options: FrontOptions): void {
   const { gateway, capture = captureLanding } = options
   const passage: Passage = {
-    wantsTag: siteOf(request).insertsScript && becomesPage(request), left: new AbortController()
+    wantsTag: siteOf(request).insertsScript && becomesPage(request), left: new EventEmitter()
   }
   request.passage = passage
-  reply.raw.once('close', () => { if (!reply.raw.writableFinished) passage.left.abort() })
+  reply.raw.once('close', () => { if (!reply.raw.writableFinished) passage.left.emit('abort') })
   if (!isDocumentRequest(request)) return
   const fail = (error: unknown) => {
     gateway.logger.error({ site: siteOf(request).name, error: error instanceof Error ? error.name : 'unknown' },
@@ -85,7 +86,7 @@ function headersToSite (request: FastifyRequest, given: IncomingMessage['headers
     if (tags === undefined) delete headers['if-none-match']
     else headers['if-none-match'] = tags
   }
-  Reflect.set(headers, carried, { path: request.originalUrl, signal: request.passage?.left.signal })
+  Reflect.set(headers, carried, { path: request.originalUrl, signal: request.passage?.left })
   return headers
 }
 
@@ -111,9 +112,9 @@ function addLanding (request: FastifyRequest, reply: FastifyReply, status: numbe
 
 /** The body to send: the site's, or the site's with the tag in it, and then with the headers that fit it. */
 function addTag (request: FastifyRequest, reply: FastifyReply, status: number, body: Readable): Readable {
+  if (request.passage?.wantsTag !== true) return body
   const site = siteOf(request)
   const headers = reply.getHeaders() as Headers
-  if (request.passage?.wantsTag !== true) return body
   if (status === 304) {
     const etag = markEtag(text(headers.etag), site)
     if (etag !== undefined) reply.header('etag', etag)

@@ -1,4 +1,5 @@
 // The connections to the site behind us: what leaves here is the request as its visitor sent it, byte for byte.
+import type { EventEmitter } from 'node:events'
 import type { FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import { Agent, type Dispatcher } from 'undici'
 
@@ -8,7 +9,7 @@ export interface Carried {
   /** The path and query as they were asked for: a URL parser would write some of them in another way. */
   path: string
   /** Ends the request to the site when its visitor has gone. */
-  signal: AbortSignal | undefined
+  signal: EventEmitter | undefined
 }
 
 /** Limits in milliseconds: until there is a connection, until the site answers, between two pieces of its answer. */
