@@ -55,7 +55,11 @@ test('trust by origin, by the browser\'s own word, and by key', async t => {
   await world.post({ event_name: 'a' })
   await world.post({ event_name: 'b' }, { origin: null })
   await world.post({ event_name: 'c' }, { origin: null, headers: { 'sec-fetch-site': 'same-site' } })
-  await world.post({ event_name: 'd' }, { origin: null, headers: { 'sec-fetch-site': 'cross-site' } })
+  const foreign = await world.post({ event_name: 'd' }, { origin: null, headers: { 'sec-fetch-site': 'cross-site' } })
+  t.match(foreign, { status: 403, json: { error: { code: 'origin_not_allowed' } } }, 'by the browser\'s own word')
+  await world.lead({ email: 'd@b.de' }, {
+    origin: null, type: 'application/json', headers: { 'sec-fetch-site': 'cross-site' }
+  })
   await world.signed({ event_name: 'e' })
   await world.lead({ email: 'a@b.de' }, {
     origin: 'https://evil.example',

@@ -24,6 +24,7 @@ test('names and ids', t => {
     [{ event: 'Lead', eventId: 'a b' }, 'generate_lead', 'a b'],
     [{ eventName: 'ViewContent', event_id: ' kept ' }, 'view_item', ' kept '],
     [{ event_name: 'Order Completed', transaction_id: 1042 }, 'purchase', 'purchase.1042'],
+    [{ event_name: 'purchase', transaction_id: ' 1042 ' }, 'purchase', 'purchase.1042'],
     [{ event_name: 'purchase', order_id: 'A-1', event_id: 'x' }, 'purchase', 'x'],
     [{ event_name: 'my_event', event_id: 77 }, 'my_event', '77'],
     [{ event_name: 'x', event_id: 'Ünï©ode-💶' }, 'x', 'Ünï©ode-💶'],

@@ -163,6 +163,68 @@ test('a grant that is taken back empties what we filled', { skip: noBrowser }, a
   })
 })
 
+test('a copy that has to be repeated carries what is allowed by then, and the page of its own time', {
+  skip: noBrowser
+}, async t => {
+  const { site, page, show, received } = await openDesk(t)
+  site.collector = 'is unavailable'
+  await show(form('data-postern-lead="fetch"', '<input type="hidden" name="postern_consent_ad_storage" value="by_page">') +
+    '<script>f.onsubmit = () => false</script>')
+  await grant(page)
+  await page.click('#send')
+  await until('the refused copy', () => received('/v1/leads').length > 0)
+  const [refused = {}] = received('/v1/leads')
+  t.match(refused, {
+    postern_click_fbclid: 'IwAR0a_B-c', postern_fbp: /^fb\.1\./, postern_consent_ad_user_data: 'granted'
+  })
+  await page.evaluate(`history.pushState(null, '', '/thank-you')
+    postern.consent({ ad_storage: false, ad_user_data: false, ad_personalization: false, analytics_storage: false })`)
+  site.collector = 'answers'
+  const tried = received('/v1/leads').length
+  await until('the copy again', () => received('/v1/leads').length > tried)
+  const again = received('/v1/leads')[tried]
+  t.match(again, {
+    email: 'a@example.com',
+    postern_event_id: refused.postern_event_id,
+    postern_page: refused.postern_page,
+    postern_elapsed: refused.postern_elapsed,
+    postern_click_fbclid: '',
+    postern_fbp: '',
+    postern_fbc: '',
+    postern_consent_ad_user_data: 'denied',
+    postern_consent_analytics_storage: 'denied',
+    postern_consent_ad_storage: 'by_page'
+  })
+})
+
+test('a form that the browser sends by GET carries none of our ids in its address; what a script reads has them', {
+  skip: noBrowser
+}, async t => {
+  const { site, page, show } = await openDesk(t)
+  const byGet = (attributes: string) => form(attributes, '<input type="hidden" name="postern_trap" value="">')
+    .replace('method="post"', '')
+  for (const [attributes, isCopied] of [['method="GET"', false], ['', true]] as const) {
+    const before = site.posts.length
+    await show(byGet(`action="/thanks" ${attributes} data-postern-lead${isCopied ? '="fetch"' : ''}`))
+    await grant(page)
+    await page.click('#send')
+    await page.waitForURL('**/thanks?*')
+    t.equal(new URL(page.url()).search, '?email=a%40example.com&postern_trap=', 'the page\'s own fields are its own')
+    await until('the lead', () => site.posts.slice(before).some(post => isCopied
+      ? post.path === '/v1/leads' && post.body.includes('postern_click_fbclid=IwAR0a_B-c')
+      : post.path === '/v1/e' && post.body.includes('generate_lead')))
+  }
+  // A form without a method that a script posts: the same fields, whenever the script reads them.
+  await show(byGet('data-postern-lead') + `<script>f.addEventListener('submit', event => {
+    reads = [new FormData(f).has('postern_event_id')]
+    event.preventDefault()
+    setTimeout(() => reads.push(new FormData(f).has('postern_event_id')))
+  })</script>`)
+  await page.click('#send')
+  await page.waitForFunction('reads.length === 2')
+  t.same(await page.evaluate('reads'), [true, true])
+})
+
 for (const collector of ['hangs', 'cuts', 'is unavailable'] as const) {
   for (const mode of ['', 'fetch']) {
     test(`no form and no link waits while the collector ${collector} (lead by ${mode || 'event'})`, {

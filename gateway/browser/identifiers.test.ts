@@ -83,7 +83,11 @@ test('an event has the given id, or that of its transaction, or a new one that s
   t.equal(eventIdFor('purchase', { transaction_id: 1042 }), 'purchase.1042')
   t.equal(eventIdFor(' my_event ', { transaction_id: 'A-1' }), 'my_event.A-1')
   t.equal(eventIdFor(undefined as unknown as string, { transaction_id: 'A-1' }), 'undefined.A-1', 'nothing throws')
-  for (const params of [{}, null, undefined, { event_id: '' }]) {
+  for (const [order, part] of [[' 1042 ', '1042'], ['10 42', '10 42'], [0, '0']]) {
+    t.equal(eventIdFor('purchase', { transaction_id: order }), derivedEventId('purchase', `${order}`))
+    t.equal(eventIdFor('purchase', { transaction_id: order }), `purchase.${part}`)
+  }
+  for (const params of [{}, null, undefined, { event_id: '' }, { transaction_id: ' ' }, { transaction_id: null }]) {
     t.match(eventIdFor('page_view', params), /^e\d{13}\.\d{6,18}$/)
   }
   t.not(eventIdFor('page_view'), eventIdFor('page_view'))
