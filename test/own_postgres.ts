@@ -58,11 +58,11 @@ async function until (isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise(resolve => setTimeout(resolve, 10))
 }
 
-/** Makes and starts a migrated server in a folder of its own; it is gone when the test ends. */
+/** Makes and starts a migrated server in a folder of its own below `parent`; it is gone when the test ends. */
 export async function ownPostgres (
-  t: Pick<Test, 'teardown'>, settings: Record<string, string> = {}
+  t: Pick<Test, 'teardown'>, settings: Record<string, string> = {}, parent = tmpdir()
 ): Promise<OwnPostgres> {
-  const folder = await mkdtemp(join(tmpdir(), 'postern-pg-'))
+  const folder = await mkdtemp(join(parent, 'postern-pg-'))
   const cluster = await prepareCluster(folder)
   let frozen: number[] = []
   const running = () => {

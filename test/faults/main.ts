@@ -9,6 +9,7 @@ const usage = `usage: npm run faults -- [options]     also: npm run hostile, npm
   --seeds N       how many seeds of random kills (20)
   --seed S        the first of them (1)
   --small         one tenth of a seed each, and no scenario
+  --rate N        posts a second in a scenario, instead of its own
   --verbose       what the processes write, on standard error
 `
 
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '20' },
     seed: { type: 'string', default: '1' },
     small: { type: 'boolean', default: false },
+    rate: { type: 'string' },
     verbose: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false }
   }
@@ -46,9 +48,10 @@ async function runScenario (scenario: Scenario): Promise<void> {
     return
   }
   const startedMs = performance.now()
-  const { figures, problems } = await scenario.run(say)
+  const rate = Number(values.rate ?? scenario.rate)
+  const { figures, problems } = await scenario.run(say, rate)
   const seconds = Math.round((performance.now() - startedMs) / 1000)
-  conclude({ scenario: scenario.name, seconds, ...figures }, problems)
+  conclude({ scenario: scenario.name, seconds, rate, ...figures }, problems)
 }
 
 async function runSeeds (first: number, count: number): Promise<void> {

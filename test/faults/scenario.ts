@@ -17,7 +17,9 @@ export interface Scenario {
   about: string
   /** Why it cannot run on this machine; null when it can. */
   findObstacle?: () => string | null
-  run: (say: (line: string) => void) => Promise<Outcome>
+  /** Posts a second; `--rate` sets another. */
+  rate: number
+  run: (say: (line: string) => void, rate: number) => Promise<Outcome>
 }
 
 /** `what` as a problem unless it holds. */

@@ -106,13 +106,13 @@ export interface OwnWorld extends World {
  * afterwards, also when the scenario throws.
  */
 export async function inOwnWorld<T> (
-  options: Omit<WorldOptions, 'databaseUrl'> & { postgres?: Record<string, string> },
+  options: Omit<WorldOptions, 'databaseUrl'> & { postgres?: Record<string, string>, postgresParent?: string },
   scenario: (world: OwnWorld) => Promise<T>
 ): Promise<T> {
   const closers: (() => unknown)[] = []
   try {
     const postgres = await ownPostgres({ teardown: close => { closers.push(close) } },
-      { fsync: 'on', ...options.postgres })
+      { fsync: 'on', ...options.postgres }, options.postgresParent)
     const world = await openWorld({ ...options, databaseUrl: postgres.url })
     closers.push(world.close)
     return await scenario({

@@ -14,8 +14,9 @@ export const frozen: Scenario = {
   name: 'frozen',
   suite: 'faults',
   rows: 'F7',
-  about: `server and backends stopped by SIGSTOP for ${frozenSeconds} s at 300 posts a second`,
-  run: async say => await inOwnWorld({ networks: runNetworks.slice(0, 1), say }, async world => {
+  about: `server and backends stopped by SIGSTOP for ${frozenSeconds} s`,
+  rate: 300,
+  run: async (say, rate) => await inOwnWorld({ networks: runNetworks.slice(0, 1), say }, async world => {
     const gateway = await world.run('gateway')
     await world.run('worker')
     const count = async () => {
@@ -24,7 +25,7 @@ export const frozen: Scenario = {
       return row?.count ?? 0
     }
     const before = await count()
-    const traffic = startTraffic({ urls: [gateway.url], rate: 300 })
+    const traffic = startTraffic({ urls: [gateway.url], rate })
     await wait(5000)
     await world.postgres.freeze()
     await wait(frozenSeconds * 1000)

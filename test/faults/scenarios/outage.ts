@@ -6,15 +6,15 @@ import { expect, type Scenario } from '../scenario.ts'
 import { quantiles, startTraffic } from '../traffic.ts'
 import { inOwnWorld } from '../world.ts'
 
-const rate = 500
 const awaySeconds = 60
 
 export const outage: Scenario = {
   name: 'outage',
   suite: 'faults',
   rows: 'F6',
-  about: `Postgres stopped for ${awaySeconds} s at ${rate} posts a second`,
-  run: async say => await inOwnWorld({ networks: runNetworks.slice(0, 1), say }, async world => {
+  about: `Postgres stopped for ${awaySeconds} s, visitors keep coming`,
+  rate: 500,
+  run: async (say, rate) => await inOwnWorld({ networks: runNetworks.slice(0, 1), say }, async world => {
     const gateway = await world.run('gateway')
     await world.run('worker')
     const traffic = startTraffic({ urls: [gateway.url], rate })

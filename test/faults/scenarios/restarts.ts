@@ -12,12 +12,13 @@ export const restarts: Scenario = {
   name: 'restarts',
   suite: 'faults',
   rows: 'F3, F5',
-  about: `Postgres restarted fast, immediate and by SIGKILL, ${rounds} times each, at 300 posts a second`,
-  run: async say => await inOwnWorld({ networks: runNetworks, say }, async world => {
+  about: `Postgres restarted fast, immediate and by SIGKILL, ${rounds} times each`,
+  rate: 300,
+  run: async (say, rate) => await inOwnWorld({ networks: runNetworks, say }, async world => {
     const gateway = await world.run('gateway')
     const worker = await world.run('worker')
     const pids = [gateway.pid(), worker.pid()]
-    const traffic = startTraffic({ urls: [gateway.url], rate: 300 })
+    const traffic = startTraffic({ urls: [gateway.url], rate })
     const isBack = async () => (await gateway.metrics()).get('pg_circuit_open') === 0
     for (let round = 0; round < rounds; round++) {
       for (const how of ['stop', 'stopImmediately', 'kill'] as const) {
