@@ -171,7 +171,9 @@ function openWith (ring: Secret[], aad: string, sealed: Buffer): Buffer {
   decipher.setAuthTag(sealed.subarray(sealed.length - tagBytes))
   const plain = decipher.update(sealed.subarray(headBytes, sealed.length - tagBytes))
   try {
-    return Buffer.concat([plain, decipher.final()])
+    // GCM is a stream: final() has no bytes left to give, but says whether those were the sealed ones.
+    decipher.final()
+    return plain
   } catch (error) {
     throw new KeyError('sealed data is damaged or belongs to another site', { cause: error })
   }

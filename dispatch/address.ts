@@ -1,4 +1,5 @@
 // Cleans a page address before it leaves: origin, path and allow-listed query keys, nothing that looks personal.
+import { remember } from './remember.ts'
 
 /** Query keys that always may leave: they describe the campaign, not the visitor. */
 const campaignKeys = ['utm_source', 'utm_medium', 'utm_campaign', 'utm_term', 'utm_content', 'utm_id']
@@ -9,6 +10,8 @@ const longHex = /[0-9a-f]{32,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i
 
 /** Whether text reads as an e-mail address, a phone number or a secret token. Errs on the side of yes. */
 export function looksPersonal (text: string): boolean {
+  // Most segments and values are words: too short for a token, without the sign of an address or a number's digits.
+  if (text.length < 20 && !/[@%\d]/.test(text) && !text.includes('eyJ')) return false
   const decoded = decode(text)
   return email.test(text) || email.test(decoded) || looksLikePhone(decoded) || looksLikeToken(decoded)
 }
@@ -52,7 +55,21 @@ export interface AddressRules {
  * look personal are `redacted` or dropped; below a sensitive path the origin alone. Undefined for anything but http(s).
  */
 export function cleanAddress (given: string | undefined, rules: AddressRules): string | undefined {
-  if (given === undefined || !URL.canParse(given)) return undefined
+  if (given === undefined) return undefined
+  let cleaner = cleaners.get(rules)
+  if (cleaner === undefined) {
+    cleaner = remember(2000, address => clean(address, rules) ?? '')
+    cleaners.set(rules, cleaner)
+  }
+  const cleaned = cleaner(given)
+  return cleaned === '' ? undefined : cleaned
+}
+
+/** Pages and referrers come again and again, and each event's own for each of its destinations. */
+const cleaners = new WeakMap<AddressRules, (address: string) => string>()
+
+function clean (given: string, rules: AddressRules): string | undefined {
+  if (!URL.canParse(given)) return undefined
   const url = new URL(given)
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return undefined
   if (rules.sensitivePaths.some(path => isBelow(url.pathname, path))) return `${url.origin}/`

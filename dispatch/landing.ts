@@ -3,6 +3,7 @@ import { clickIdKind } from '../schema/identity.ts'
 import type { MergedEvent } from '../schema/event.ts'
 import { cleanAddress, type AddressRules } from './address.ts'
 import type { OutgoingLanding } from './destination.ts'
+import { remember } from './remember.ts'
 
 /** A key of Google's landing addresses, and what its values look like (google.md §2.7, §5). */
 const gadKey = /^gad_\w{1,40}$/
@@ -16,24 +17,32 @@ export function landingOf (event: MergedEvent, rules: AddressRules): OutgoingLan
   const own = {
     seen_at_ms: event.occurred_at_ms, page_location: event.page_location, page_referrer: event.page_referrer
   }
-  const landing = isLanding(event.page_location) ? own : event.landing
+  const landing = readQuery(event.page_location).isLanding ? own : event.landing
   if (landing === undefined) return undefined
   return {
     seen_at_ms: landing.seen_at_ms,
     page_location: cleanAddress(landing.page_location, rules),
     page_referrer: cleanAddress(landing.page_referrer, rules),
-    gad: gadOf(landing.page_location)
+    gad: readQuery(landing.page_location).gad
   }
 }
 
-function queryOf (address: string | undefined): URLSearchParams {
-  return address !== undefined && URL.canParse(address) ? new URL(address).searchParams : new URLSearchParams()
+interface LandingQuery {
+  /** It carries the marks of an ad click. */
+  isLanding: boolean
+  gad: Record<string, string>
 }
 
-function isLanding (address: string | undefined): boolean {
-  return [...queryOf(address).keys()].some(key => clickIdKind(key) !== undefined || gadKey.test(key))
+const nothing: LandingQuery = { isLanding: false, gad: {} }
+
+function readQuery (address: string | undefined): LandingQuery {
+  return address?.includes('?') === true ? readAddress(address) : nothing
 }
 
-function gadOf (address: string | undefined): Record<string, string> {
-  return Object.fromEntries([...queryOf(address)].filter(([key, value]) => gadKey.test(key) && gadValue.test(value)))
-}
+const readAddress = remember(2000, (address): LandingQuery => {
+  const query = URL.canParse(address) ? [...new URL(address).searchParams] : []
+  return {
+    isLanding: query.some(([key]) => clickIdKind(key) !== undefined || gadKey.test(key)),
+    gad: Object.fromEntries(query.filter(([key, value]) => gadKey.test(key) && gadValue.test(value)))
+  }
+})

@@ -5,7 +5,7 @@ import { mergeParts } from '../schema/merge.ts'
 import type { Queryable } from '../config/postgres.ts'
 import type { Candidate } from './decide.ts'
 import type { Deps } from './deps.ts'
-import { readPart, readParts, type PartRow } from './parts.ts'
+import { openText, readPart, readParts, type PartRow } from './parts.ts'
 import { newestRevoke, readRevokes, type Revokes } from './revokes.ts'
 import type { SendJob } from './schedule.ts'
 import type { Target } from './target.ts'
@@ -42,28 +42,35 @@ interface DeliveryRow {
   reason: string | null
   after_delivery: number | null
   attempt_id: number | null
-  first_started_ms: number | null
-  newest_ended: boolean | null
-  part_seqs: Record<string, number[]> | null
+  first_attempt_id: number | null
+  is_paused: boolean
+}
+
+/** What was tried with a delivery before. */
+interface Tried {
+  firstStartedMs: number | null
+  /** Null: nothing was tried; false: the answer of its newest attempt was never heard. */
+  isNewestEnded: boolean | null
+  partSeqs: Record<string, number[]> | null
 }
 
 /** Loads a job. Deliveries that are not (or no longer) the job's own are left out. */
 export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool' | 'keys'>): Promise<Loaded> {
   const { pool } = deps
-  const { rows: [row] } = await pool.query<{ paused: boolean }>(
-    'SELECT paused_at IS NOT NULL AS paused FROM destinations WHERE id = $1', [target.id])
   const whole = target.destination.lingerMs > 0 ? await joinCompany(pool, job, target) : job
   const rows = await readDeliveries(pool, whole)
+  const tried = await readTried(pool, rows, job.day)
   const parts = await readParts(pool, rows.map(({ event_seq: seq }) => seq), job.day)
   const [touches, revokes] = await Promise.all([
     readTouches(deps, target.site.name, parts), readRevokes(pool, target.site.name, visitorsOf(parts))
   ])
-  const isPaused = row?.paused === true
+  const isPaused = rows[0]?.is_paused === true
   const loaded: Loaded = { isPaused, promisedMs: whole.promised_ms, deliveries: [], unreadable: [] }
   const partsOf = Map.groupBy(parts, part => part.event_seq)
   for (const delivery of rows) {
     const own = partsOf.get(delivery.event_seq)
-    const candidate = own === undefined ? null : readCandidate(delivery, own, { touches, revokes }, deps)
+    const before = triedOf(delivery, tried)
+    const candidate = own === undefined ? null : readCandidate(delivery, before, own, { touches, revokes }, deps)
     if (own?.[0] === undefined || candidate === null) {
       loaded.unreadable.push(delivery.event_seq)
       continue
@@ -75,8 +82,8 @@ export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool
       isTest: delivery.is_test,
       isSuspect: delivery.reason === 'isolating' && !job.is_isolation,
       receivedAtMs: own[0].received_ms,
-      partSeqs: fixedParts(delivery, own).map(part => part.seq),
-      resendOf: delivery.newest_ended === false ? delivery.attempt_id : null,
+      partSeqs: fixedParts(delivery, before, own).map(part => part.seq),
+      resendOf: before.isNewestEnded === false ? delivery.attempt_id : null,
       afterSeq: delivery.after_delivery,
       candidate
     })
@@ -110,49 +117,74 @@ async function joinCompany (pool: Queryable, job: SendJob, target: Target): Prom
 
 async function readDeliveries (pool: Queryable, job: SendJob): Promise<DeliveryRow[]> {
   const { rows } = await pool.query<DeliveryRow>(`
-    SELECT d.event_seq, d.attempts, d.is_test, d.reason, d.after_delivery, d.attempt_id,
-      (extract(epoch FROM f.started_at) * 1000)::bigint AS first_started_ms, n.ended_at IS NOT NULL AS newest_ended,
-      f.part_seqs
-    FROM deliveries d
-    LEFT JOIN attempts f ON f.id = d.first_attempt_id AND f.day = d.day
-    LEFT JOIN attempts n ON n.id = d.attempt_id AND n.day = d.day
-    WHERE d.destination_id = $1 AND d.day = $2 AND d.event_seq = ANY($4) AND d.state = 'waiting'
-      AND (d.hold_until <= now() OR d.hold_until = to_timestamp($3::float8 / 1000))
+    SELECT d.event_seq, d.attempts, d.is_test, d.reason, d.after_delivery, d.attempt_id, d.first_attempt_id,
+      EXISTS (SELECT FROM destinations WHERE id = $1 AND paused_at IS NOT NULL) AS is_paused
+    FROM unnest($4::bigint[]) AS wanted (seq)
+    CROSS JOIN LATERAL (
+      SELECT * FROM deliveries WHERE destination_id = $1 AND day = $2 AND event_seq = wanted.seq OFFSET 0
+    ) AS d
+    WHERE d.state = 'waiting' AND (d.hold_until <= now() OR d.hold_until = to_timestamp($3::float8 / 1000))
     ORDER BY d.event_seq`, [job.target_id, job.day, job.promised_ms, job.event_seqs])
-  return rows.map(row => row.attempt_id === null ? { ...row, newest_ended: null } : row)
+  return rows
+}
+
+interface AttemptRow { id: number, started_ms: number, is_ended: boolean, part_seqs: Record<string, number[]> | null }
+
+/** The attempts that deliveries name; most have none yet. */
+async function readTried (pool: Queryable, rows: DeliveryRow[], day: string): Promise<Map<number, AttemptRow>> {
+  const ids = new Set(rows.flatMap(row => [row.attempt_id ?? [], row.first_attempt_id ?? []].flat()))
+  if (ids.size === 0) return new Map()
+  const { rows: attempts } = await pool.query<AttemptRow>(`
+    SELECT id, round(date_part('epoch', started_at) * 1000) AS started_ms, ended_at IS NOT NULL AS is_ended, part_seqs
+    FROM attempts WHERE id = ANY($1) AND day = $2`, [[...ids], day])
+  return new Map(attempts.map(attempt => [attempt.id, attempt]))
+}
+
+function triedOf (row: DeliveryRow, attempts: Map<number, AttemptRow>): Tried {
+  const first = row.first_attempt_id === null ? undefined : attempts.get(row.first_attempt_id)
+  const isNewestEnded = row.attempt_id === null ? null : attempts.get(row.attempt_id)?.is_ended === true
+  return { firstStartedMs: first?.started_ms ?? null, isNewestEnded, partSeqs: first?.part_seqs ?? null }
 }
 
 /** A landing is timed by our clock, an event by the browser's. */
 const clockSlackMs = 60_000
 
 /** The blind indexes of the parts' visitors, each once. */
-function visitorsOf (parts: PartRow[]): Buffer[] {
-  const visitors = new Map<string, Buffer>()
-  for (const { visitor } of parts) if (visitor !== null) visitors.set(visitor.toString('hex'), visitor)
-  return [...visitors.values()]
+function visitorsOf (parts: readonly PartRow[]): string[] {
+  return [...new Set(parts.flatMap(({ visitor }) => visitor ?? []))]
 }
 
-interface SeenTouch { visitor: string, seenAtMs: number, touch: Touch }
+interface SeenTouch { seenAtMs: number, touch: Touch }
 
-/** The landings of the visitors, newest first. */
+type Touches = ReadonlyMap<string, readonly SeenTouch[]>
+
+/** The landings of each of the visitors, newest first. */
 async function readTouches (
   deps: Pick<Deps, 'pool' | 'keys'>, site: string, parts: PartRow[]
-): Promise<SeenTouch[]> {
+): Promise<Touches> {
   const visitors = visitorsOf(parts)
-  if (visitors.length === 0) return []
-  const { rows } = await deps.pool.query<{ visitor: Buffer, seen_ms: number, sealed: Buffer }>(`
-    SELECT visitor, (extract(epoch FROM seen_at) * 1000)::bigint AS seen_ms, sealed FROM touches
-    WHERE site = $1 AND visitor = ANY($2) ORDER BY seen_at DESC`, [site, visitors])
-  return rows.flatMap(row => {
+  if (visitors.length === 0) return new Map()
+  const { rows } = await deps.pool.query<{ visitor: string, seen_ms: number, sealed: string }>(`
+    SELECT wanted.visitor, round(date_part('epoch', t.seen_at) * 1000) AS seen_ms, encode(t.sealed, 'base64') AS sealed
+    FROM unnest($2::text[]) AS wanted (visitor)
+    CROSS JOIN LATERAL (
+      SELECT * FROM touches WHERE site = $1 AND visitor = decode(wanted.visitor, 'hex') ORDER BY seen_at DESC OFFSET 0
+    ) AS t`, [site, visitors])
+  const seen = new Map<string, SeenTouch[]>()
+  for (const row of rows) {
     const touch = open<Touch>(deps, site, row.sealed)
-    return touch === null ? [] : [{ visitor: row.visitor.toString('hex'), seenAtMs: row.seen_ms, touch }]
-  })
+    if (touch === null) continue
+    const known = seen.get(row.visitor)
+    if (known === undefined) seen.set(row.visitor, [{ seenAtMs: row.seen_ms, touch }])
+    else known.push({ seenAtMs: row.seen_ms, touch })
+  }
+  return seen
 }
 
 /** Opens a sealed JSON; null when the key ring does not hold its key or the bytes are damaged. */
-function open<T> (deps: Pick<Deps, 'keys'>, site: string, sealed: Buffer): T | null {
+function open<T> (deps: Pick<Deps, 'keys'>, site: string, sealed: string): T | null {
   try {
-    return JSON.parse(deps.keys.open(site, sealed).toString('utf8')) as T
+    return JSON.parse(openText(deps, site, sealed)) as T
   } catch (error) {
     if (error instanceof Error && error.name === 'KeyError') return null
     throw error
@@ -160,17 +192,17 @@ function open<T> (deps: Pick<Deps, 'keys'>, site: string, sealed: Buffer): T | n
 }
 
 /** The parts that the first attempt carried; later ones came too late for it and are not sent on a retry either. */
-function fixedParts (delivery: DeliveryRow, parts: PartRow[]): PartRow[] {
-  if (delivery.first_started_ms === null) return parts
-  const sent = delivery.part_seqs?.[String(delivery.event_seq)] ?? [delivery.event_seq]
+function fixedParts (delivery: DeliveryRow, tried: Tried, parts: PartRow[]): PartRow[] {
+  if (tried.firstStartedMs === null) return parts
+  const sent = tried.partSeqs?.[String(delivery.event_seq)] ?? [delivery.event_seq]
   return parts.filter(part => sent.includes(part.seq))
 }
 
 function readCandidate (
-  delivery: DeliveryRow, rows: PartRow[], { touches, revokes }: { touches: SeenTouch[], revokes: Revokes },
-  deps: Pick<Deps, 'keys'>
+  delivery: DeliveryRow, tried: Tried, rows: PartRow[],
+  { touches, revokes }: { touches: Touches, revokes: Revokes }, deps: Pick<Deps, 'keys'>
 ): Candidate | null {
-  const fixed = fixedParts(delivery, rows)
+  const fixed = fixedParts(delivery, tried, rows)
   const isErased = rows.some(row => row.sealed === null)
   const opened = new Map<number, Part>()
   for (const row of rows) {
@@ -181,18 +213,19 @@ function readCandidate (
   const sent = fixed.flatMap(row => opened.get(row.seq) ?? [])
   if (sent.length === 0) return null
   const event = mergeParts(sent)
-  const all = mergeParts([...opened.values()])
-  const visitors = new Set(fixed.flatMap(row => row.visitor?.toString('hex') ?? []))
+  const all = sent.length === opened.size ? event : mergeParts([...opened.values()])
   const latestMs = event.occurred_at_ms + clockSlackMs
-  joinTouches(event, touches.filter(seen => visitors.has(seen.visitor) && seen.seenAtMs <= latestMs))
+  const seen = visitorsOf(fixed).flatMap(visitor => touches.get(visitor) ?? [])
+    .filter(({ seenAtMs }) => seenAtMs <= latestMs)
+  joinTouches(event, seen.length < 2 ? seen : seen.toSorted((a, b) => b.seenAtMs - a.seenAtMs))
   return {
     event,
     said: { consent: all.consent, gpc: all.gpc, country: event.country },
     trusts: sent.map(part => part.trust),
     isErased,
     revoked: newestRevoke(revokes, visitorsOf(rows)),
-    firstSentAtMs: delivery.first_started_ms,
-    isAnswerLost: delivery.newest_ended === false
+    firstSentAtMs: tried.firstStartedMs,
+    isAnswerLost: tried.isNewestEnded === false
   }
 }
 

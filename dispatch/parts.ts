@@ -16,27 +16,36 @@ export interface PartRow {
   received_ms: number
   occurred_ms: number
   lead_id: string | null
-  visitor: Buffer | null
-  sealed: Buffer | null
-  sealed_client: Buffer | null
+  /** Blind index of the visitor, in hexadecimal. */
+  visitor: string | null
+  /** Base64: two thirds of what Postgres sends for bytes, and read three times as fast. */
+  sealed: string | null
+  sealed_client: string | null
 }
 
-/** Every part of some events of one day, sealed, in the order of arrival. */
+/**
+ * Every part of some events of one day, sealed, in the order of arrival. OFFSET keeps each event's look-up by key
+ * apart: by itself the planner may read the whole day for them.
+ */
 export async function readParts (pool: Queryable, seqs: number[], day: string): Promise<PartRow[]> {
   if (seqs.length === 0) return []
   const { rows } = await pool.query<PartRow>(`
-    SELECT e.event_seq, e.seq, e.receipt_id, e.site, e.trust::text AS trust, e.event_name, e.event_id, e.visitor,
-      e.sealed, e.sealed_client, (extract(epoch FROM e.received_at) * 1000)::bigint AS received_ms,
-      (extract(epoch FROM e.occurred_at) * 1000)::bigint AS occurred_ms,
+    SELECT e.event_seq, e.seq, e.receipt_id, e.site, e.trust::text AS trust, e.event_name, e.event_id,
+      encode(e.visitor, 'hex') AS visitor, encode(e.sealed, 'base64') AS sealed,
+      encode(e.sealed_client, 'base64') AS sealed_client,
+      round(date_part('epoch', e.received_at) * 1000) AS received_ms,
+      round(date_part('epoch', e.occurred_at) * 1000) AS occurred_ms,
       CASE WHEN e.is_lead THEN (
         SELECT l.lead_id FROM leads l WHERE l.site = e.site AND l.event_seq = e.event_seq
       ) END AS lead_id
-    FROM events e WHERE e.event_seq = ANY($1) AND e.day = $2 ORDER BY e.event_seq, e.seq`, [seqs, day])
+    FROM unnest($1::bigint[]) AS wanted (seq)
+    CROSS JOIN LATERAL (SELECT * FROM events WHERE event_seq = wanted.seq AND day = $2 ORDER BY seq OFFSET 0) AS e`,
+  [seqs, day])
   return rows
 }
 
 /** A part with its number and its visitor's blind index, for those who show it. */
-export interface OpenPart { seq: number, visitor: Buffer | null, part: Part, isErased: boolean }
+export interface OpenPart { seq: number, visitor: string | null, part: Part, isErased: boolean }
 
 /** Every part of some events of one day, opened, in the order of arrival. Parts that cannot be opened are left out. */
 export async function readOpenParts (
@@ -49,14 +58,19 @@ export async function readOpenParts (
   })
 }
 
+/** Opens what was sealed, given as base64. Throws KeyError when the ring does not hold its key, or it is damaged. */
+export function openText (deps: Pick<Deps, 'keys'>, site: string, sealed: string): string {
+  return deps.keys.open(site, Buffer.from(sealed, 'base64')).toString('utf8')
+}
+
 /** Opens a part. Null when the key ring does not hold its key or the bytes are damaged; an erased part is empty. */
 export function readPart (row: PartRow, deps: Pick<Deps, 'keys'>): Part | null {
   let data: EventData = {}
   if (row.sealed !== null) {
     try {
       data = fromPlaintexts({
-        data: deps.keys.open(row.site, row.sealed).toString('utf8'),
-        client: row.sealed_client === null ? null : deps.keys.open(row.site, row.sealed_client).toString('utf8')
+        data: openText(deps, row.site, row.sealed),
+        client: row.sealed_client === null ? null : openText(deps, row.site, row.sealed_client)
       })
     } catch (error) {
       if (error instanceof Error && error.name === 'KeyError') return null

@@ -2,23 +2,27 @@
 import type { Queryable } from '../config/postgres.ts'
 import type { Revoked } from '../schema/consent.ts'
 
-/** The newest revokes of visitors, by their blind index in hexadecimal. */
+/** The newest revokes of visitors, by their blind index in hexadecimal, as everywhere here. */
 export type Revokes = ReadonlyMap<string, Revoked>
 
 /** Reads the revokes of some visitors of a site, given by their blind indexes. */
-export async function readRevokes (pool: Queryable, site: string, visitors: readonly Buffer[]): Promise<Revokes> {
+export async function readRevokes (pool: Queryable, site: string, visitors: readonly string[]): Promise<Revokes> {
   if (visitors.length === 0) return new Map()
-  const { rows } = await pool.query<{ visitor: Buffer, ads_ms: number | null, analytics_ms: number | null }>(`
-    SELECT visitor, (extract(epoch FROM ads_revoked_at) * 1000)::bigint AS ads_ms,
-      (extract(epoch FROM analytics_revoked_at) * 1000)::bigint AS analytics_ms
-    FROM revokes WHERE site = $1 AND visitor = ANY($2)`, [site, visitors])
+  const { rows } = await pool.query<{ visitor: string, ads_ms: number | null, analytics_ms: number | null }>(`
+    SELECT wanted.visitor, round(date_part('epoch', r.ads_revoked_at) * 1000) AS ads_ms,
+      round(date_part('epoch', r.analytics_revoked_at) * 1000) AS analytics_ms
+    FROM unnest($2::text[]) AS wanted (visitor)
+    CROSS JOIN LATERAL (
+      SELECT * FROM revokes WHERE site = $1 AND visitor = decode(wanted.visitor, 'hex') OFFSET 0
+    ) AS r`, [site, visitors])
   return new Map(rows.map(row =>
-    [row.visitor.toString('hex'), { adsAtMs: row.ads_ms ?? undefined, analyticsAtMs: row.analytics_ms ?? undefined }]))
+    [row.visitor, { adsAtMs: row.ads_ms ?? undefined, analyticsAtMs: row.analytics_ms ?? undefined }]))
 }
 
 /** What the visitors of one event revoked, each kind at its latest. */
-export function newestRevoke (revokes: Revokes, visitors: readonly Buffer[]): Revoked {
-  const found = visitors.flatMap(visitor => revokes.get(visitor.toString('hex')) ?? [])
+export function newestRevoke (revokes: Revokes, visitors: readonly string[]): Revoked {
+  if (revokes.size === 0) return {}
+  const found = visitors.flatMap(visitor => revokes.get(visitor) ?? [])
   return { adsAtMs: lastOf(found.map(one => one.adsAtMs)), analyticsAtMs: lastOf(found.map(one => one.analyticsAtMs)) }
 }
 

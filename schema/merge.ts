@@ -28,6 +28,7 @@ const rank = (trust: Trust) => trusts.indexOf(trust)
 export function mergeParts (parts: readonly Part[]): MergedEvent {
   const first = parts[0]
   if (first === undefined) throw new Error('an event has at least one part')
+  if (parts.length === 1) return ofOnePart(first)
   const byTrust = parts.toSorted((a, b) => rank(a.trust) - rank(b.trust))
   const top = byTrust[0] ?? first
   const lead = parts.find(part => part.lead_id !== undefined)
@@ -64,6 +65,26 @@ export function mergeParts (parts: readonly Part[]): MergedEvent {
   event.consent = foldConsent(parts, firstOfSite)
   event.warnings = parts.flatMap(part => part.data.warnings ?? [])
   return event
+}
+
+/** The usual event: what the rules above make of a single part. */
+function ofOnePart (part: Part): MergedEvent {
+  const { site, event_name: eventName, event_id: eventId, trust, lead_id: leadId, data } = part
+  return {
+    ...data,
+    site,
+    event_name: eventName,
+    event_id: eventId,
+    received_at_ms: part.received_at_ms,
+    occurred_at_ms: part.occurred_at_ms,
+    trust,
+    lead_id: leadId,
+    browser_tags: { ...data.browser_tags },
+    visitor_verified: data.visitor_verified === true ? true : undefined,
+    gpc: data.gpc === true ? true : undefined,
+    consent: foldConsent([part], part.trust === 'same_site' ? part : undefined),
+    warnings: data.warnings ?? []
+  }
 }
 
 /** The visitor of the event: of the most trusted part that names one. */

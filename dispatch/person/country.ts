@@ -24,6 +24,7 @@ import sv from 'i18n-iso-countries/langs/sv.json' with { type: 'json' }
 import tr from 'i18n-iso-countries/langs/tr.json' with { type: 'json' }
 import uk from 'i18n-iso-countries/langs/uk.json' with { type: 'json' }
 import zh from 'i18n-iso-countries/langs/zh.json' with { type: 'json' }
+import { remember } from '../remember.ts'
 
 /** English first: where two languages give one name to two countries, the first keeps it only if it is English. */
 const locales = [en, de, fr, es, it, nl, pt, pl, sv, da, nb, fi, cs, sk, hu, ro, hr, el, tr, bg, ru, uk, ja, zh]
@@ -91,7 +92,13 @@ for (const [alpha2, alpha3] of codes) {
  * (`xx`, `en`): a network could not match a guess (meta.md §2 country).
  */
 export function readCountry (text: string): string | null {
+  const code = findCountry(text)
+  return code === '' ? null : code
+}
+
+/** The code; empty when unknown. */
+const findCountry = remember(1000, text => {
   const folded = fold(text)
   if (countryByName.size === 0) learnNames()
-  return countryByCode.get(folded) ?? countryByName.get(folded) ?? null
-}
+  return countryByCode.get(folded) ?? countryByName.get(folded) ?? ''
+})

@@ -2,6 +2,7 @@
 import { getCountryCallingCode, isSupportedCountry, parsePhoneNumberFromString } from 'libphonenumber-js/max'
 import type { CountryCode, PhoneNumber } from 'libphonenumber-js/max'
 import type { Reading } from './hashing.ts'
+import { remember } from '../remember.ts'
 import { readCountry } from './country.ts'
 
 const fewestDigits = 7
@@ -22,7 +23,17 @@ function typed (value: string): string {
  * often lose the `+`, with it; last of all a possible one of that country (meta.md §2 ph). A national number without
  * a known country is none: no network could match its hash.
  */
-export function readPhoneNumber (value: string, country?: string): PhoneNumber | null {
+export function readPhoneNumber (value: string, country = ''): PhoneNumber | null {
+  return country.includes('\0') ? null : recallNumber(`${country}\0${value}`)
+}
+
+/** An event's number is read once for each of its destinations, soon one after another. */
+const recallNumber = remember(5000, key => {
+  const country = key.slice(0, key.indexOf('\0'))
+  return findNumber(key.slice(country.length + 1), country === '' ? undefined : country)
+})
+
+function findNumber (value: string, country: string | undefined): PhoneNumber | null {
   const text = typed(value)
   const digits = text.replace(/\D/g, '')
   if (/\p{L}/u.test(text.replace(/(?:ext|x)\.?\s*\d+$/i, ''))) return null

@@ -4,6 +4,7 @@ import { readCountry } from '../../person/country.ts'
 import { readEmail } from '../../person/email.ts'
 import { cleanText, hashed, notAccepted, readGivenHash, type Reading } from '../../person/hashing.ts'
 import { readPhoneNumber } from '../../person/phone.ts'
+import { rememberShared } from '../../person/shared.ts'
 
 /** GA4 takes a user_id up to this length. */
 const longestUserId = 256
@@ -12,7 +13,9 @@ const longestUserId = 256
  * The value as GA4 wants it: e-mail, phone, names and street hashed, the rest of an address and the user_id in clear
  * (`sha256` null). `country` (code or name) is the region of a phone number without a country code.
  */
-export function normalize (field: PersonField, value: string, country?: string): Normalized {
+export const normalize = rememberShared(normalizeField)
+
+function normalizeField (field: PersonField, value: string, country?: string): Normalized {
   switch (field) {
     case 'email': return hashed(value, readGoogleEmail)
     case 'phone': return hashed(value, text => readE164(text, country))

@@ -4,6 +4,7 @@ import { readCountry } from '../../person/country.ts'
 import { readEmail } from '../../person/email.ts'
 import { cleanText, hashed, notAccepted, type Reading } from '../../person/hashing.ts'
 import { readPhoneNumber } from '../../person/phone.ts'
+import { rememberShared } from '../../person/shared.ts'
 
 /** Only with its dot, and nothing behind it but a name: Google's own tools leave `Dr.Alex` and `Mr Alex` whole. */
 const title = /^(?:mr|mrs|ms|dr)\.(?:\s+|$)/
@@ -19,7 +20,9 @@ const longestPostalCode = 12
  * for Analytics destinations only. `country` (code or name) is the region of a phone number without country code, and
  * decides how a postal code is read.
  */
-export function normalize (field: PersonField, value: string, country?: string): Normalized {
+export const normalize = rememberShared(normalizeField)
+
+function normalizeField (field: PersonField, value: string, country?: string): Normalized {
   const region = country === undefined ? undefined : readCountry(country) ?? undefined
   switch (field) {
     case 'email': return hashed(value, readGoogleEmail)

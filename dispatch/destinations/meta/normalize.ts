@@ -9,6 +9,7 @@ import { readName } from '../../person/name.ts'
 import { readPhoneDigits } from '../../person/phone.ts'
 import { readPostalCode } from '../../person/postal_code.ts'
 import { hasRegionTable, readRegionCode } from '../../person/region.ts'
+import { rememberShared } from '../../person/shared.ts'
 
 const genders = new Map([['f', 'f'], ['female', 'f'], ['m', 'm'], ['male', 'm']])
 
@@ -16,7 +17,9 @@ const genders = new Map([['f', 'f'], ['female', 'f'], ['m', 'm'], ['male', 'm']]
  * The value as Meta hashes it. `country` (code or name) is the region of a phone number without country code, and
  * decides how a state and a postal code are read. `nowMs` makes later birth dates impossible.
  */
-export function normalize (field: PersonField, value: string, country?: string, nowMs?: number): Normalized {
+export const normalize = rememberShared(normalizeField)
+
+function normalizeField (field: PersonField, value: string, country?: string, nowMs?: number): Normalized {
   const region = country === undefined ? undefined : readCountry(country) ?? undefined
   switch (field) {
     case 'email': return hashed(value, readEmail)

@@ -46,6 +46,7 @@ function hashAll (
   field: PersonField, given: readonly Given[], country: string | undefined, settings: MetaSettings, nowMs: number,
   warnings: MapWarning[]
 ): string[] | undefined {
+  if (given.every(({ value }) => value === undefined)) return undefined
   const each = hashEach(given, value => normalize(field, value, country, nowMs), warnings)
   const found = new Set(each.flatMap(({ sha256, further }) =>
     field === 'city' ? spellingsOf(sha256, further, settings) : [sha256, ...further]))

@@ -5,6 +5,7 @@ import { readEmail } from '../../person/email.ts'
 import { cleanText, hashed, notAccepted, readGivenHash, type Reading } from '../../person/hashing.ts'
 import { readPhoneNumber } from '../../person/phone.ts'
 import { readPostalCode } from '../../person/postal_code.ts'
+import { rememberShared } from '../../person/shared.ts'
 
 const maxPlaceLength = 100
 
@@ -12,7 +13,9 @@ const maxPlaceLength = 100
  * The value as TikTok hashes it, or in clear where TikTok wants it so (city, region, country). `country` (code or name)
  * is the region of a phone number without country code, and decides how a postal code is read.
  */
-export function normalize (field: PersonField, value: string, country?: string): Normalized {
+export const normalize = rememberShared(normalizeField)
+
+function normalizeField (field: PersonField, value: string, country?: string): Normalized {
   const region = country === undefined ? undefined : readCountry(country) ?? undefined
   switch (field) {
     case 'email': return hashed(value, readEmail)
