@@ -8,12 +8,12 @@ function world (most = 10) {
   const breaker = createBreaker({
     clock: () => clock.ms,
     most,
-    onOpened: () => { told.push('opened') },
+    onOpened: failure => { told.push(`opened by ${failure}`) },
     onClosed: () => { told.push('closed') }
   })
   const go = (isFailure: boolean) => {
     const admission = breaker.enter()
-    if (admission.kind === 'go') admission.leave(isFailure)
+    if (admission.kind === 'go') admission.leave(isFailure ? 'ECONNREFUSED' : undefined)
     return admission.kind
   }
   return { breaker, go, told, clock }
@@ -24,7 +24,7 @@ test('five failures in a row open it, a success in between starts the count anew
   for (const isFailure of [true, true, true, true, false, true, true, true, true]) t.equal(go(isFailure), 'go')
   t.same(told, [])
   t.equal(go(true), 'go')
-  t.same(told, ['opened'])
+  t.same(told, ['opened by ECONNREFUSED'])
   t.equal(go(false), 'paused')
 })
 
@@ -37,21 +37,21 @@ test('after the pause one request tries, and only one', async t => {
   const trial = breaker.enter()
   t.equal(trial.kind, 'go')
   t.equal(go(false), 'paused', 'while it is under way')
-  if (trial.kind === 'go') trial.leave(true)
+  if (trial.kind === 'go') trial.leave('TIMEOUT')
   t.equal(go(false), 'paused', 'its failure opens it again')
   clock.ms = 2 * breakerPauseMs
   t.equal(go(false), 'go', 'its success closes it')
   t.equal(go(true), 'go')
-  t.same(told, ['opened', 'closed'])
+  t.same(told, ['opened by ECONNREFUSED', 'closed'])
 })
 
 test('answers to what was sent before it opened change nothing', async t => {
   const { breaker, go, told } = world()
   const early = breaker.enter()
   for (let at = 0; at < 5; at++) go(true)
-  if (early.kind === 'go') early.leave(false)
+  if (early.kind === 'go') early.leave()
   t.equal(go(false), 'paused')
-  t.same(told, ['opened'])
+  t.same(told, ['opened by ECONNREFUSED'])
 })
 
 test('no more are under way than the bound says, and each leaves once', async t => {
@@ -59,8 +59,8 @@ test('no more are under way than the bound says, and each leaves once', async t 
   const [one, two] = [breaker.enter(), breaker.enter()]
   t.same([one.kind, two.kind, breaker.enter().kind], ['go', 'go', 'busy'])
   if (one.kind === 'go') {
-    one.leave(false)
-    one.leave(false)
+    one.leave()
+    one.leave()
   }
   t.equal(breaker.enter().kind, 'go')
   t.equal(go(false), 'busy', 'leaving twice made no second place')

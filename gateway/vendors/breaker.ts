@@ -5,12 +5,13 @@ export interface BreakerOptions {
   clock: () => number
   /** How many requests may be under way at once. */
   most: number
-  onOpened: () => void
+  /** `failure`: how the last of them failed, as a code. */
+  onOpened: (failure: string) => void
   onClosed: () => void
 }
 
-/** `go`: the request may leave, and `leave` must be called once. `paused`, `busy`: it may not. */
-export type Admission = { kind: 'go', leave: (isFailure: boolean) => void } | { kind: 'paused' | 'busy' }
+/** `go`: the request may leave, and `leave` must be called once, with what failed. `paused`, `busy`: it may not. */
+export type Admission = { kind: 'go', leave: (failure?: string) => void } | { kind: 'paused' | 'busy' }
 
 export interface Breaker { enter: () => Admission }
 
@@ -27,10 +28,10 @@ export function createBreaker ({ clock, most, onOpened, onClosed }: BreakerOptio
   let openedMs: number | undefined
   let isTrying = false
 
-  function settle (isFailure: boolean, isTrial: boolean): void {
+  function settle (failure: string | undefined, isTrial: boolean): void {
     underWay--
     if (isTrial) isTrying = false
-    if (!isFailure) {
+    if (failure === undefined) {
       failures = 0
       // What was sent before it opened says nothing of now.
       if (openedMs === undefined || !isTrial) return
@@ -42,7 +43,7 @@ export function createBreaker ({ clock, most, onOpened, onClosed }: BreakerOptio
     if (isTrial) openedMs = clock()
     if (openedMs !== undefined || failures < failuresInARow) return
     openedMs = clock()
-    onOpened()
+    onOpened(failure)
   }
 
   return {
@@ -55,10 +56,10 @@ export function createBreaker ({ clock, most, onOpened, onClosed }: BreakerOptio
       let isLeft = false
       return {
         kind: 'go',
-        leave: isFailure => {
+        leave: failure => {
           if (isLeft) return
           isLeft = true
-          settle(isFailure, isTrial)
+          settle(failure, isTrial)
         }
       }
     }

@@ -210,6 +210,14 @@ test('bytes are not changed on the way', async t => {
   t.equal(digest(Buffer.from(raw.slice(raw.indexOf('\r\n\r\n') + 4), 'latin1')), digest(body))
 })
 
+test('HEAD is answered as the vendor does', async t => {
+  const { call, vendor, received } = await world(t)
+  vendor.react = (_request, response) => { response.writeHead(200, { 'content-length': '1234' }).end() }
+  const answer = await call('/gt/gtag/js', { method: 'HEAD' })
+  t.match(answer, { status: 200, headers: { 'content-length': '1234' }, text: '' })
+  t.match(received, [{ method: 'HEAD' }])
+})
+
 test('304, 204 and errors come through, and nobody may keep an error', async t => {
   const { call, vendor, received } = await world(t)
   const cases = [[304, ''], [204, ''], [404, 'Measurement path is empty'], [500, 'oh'], [503, 'later']] as const
@@ -339,7 +347,7 @@ test('a vendor in trouble is a clean 502, and after five in a row an immediate o
   const before = received.length
   t.match(await call('/gt/x'), { status: 502, headers: { 'retry-after': '10', 'cache-control': 'no-store' } })
   t.equal(received.length, before, 'the vendor is left in peace')
-  t.match(lines, [{ site: 'main', vendor: 'google' }])
+  t.match(lines, [{ site: 'main', vendor: 'google', failure: /^(UND_ERR_SOCKET|ECONNRESET)$/ }])
   t.equal((await send(base, '', { path: '/s.js', method: 'GET' })).status, 200, 'the rest is as ever')
 })
 
@@ -418,7 +426,9 @@ test('a vendor whose name leads to this machine or network is not connected to',
     asked.push(host)
     return [{ address: '127.0.0.1', family: 4 }]
   }
-  const { call } = await world(t, { endpoint: undefined }, { vendorProxy: { resolve } })
+  const { call, lines } = await world(t, { endpoint: undefined }, { vendorProxy: { resolve } })
   t.match(await call('/gt/gtag/js'), { status: 502, json: { error: { code: 'vendor_unavailable' } } })
   t.same(asked, ['g-test123.fps.goog'], 'the tag\'s id is the host\'s name')
+  for (let more = 0; more < 4; more++) await call('/gt/gtag/js')
+  t.match(lines, [{ failure: 'ECLOSEDADDRESS' }], 'and the log says why')
 })

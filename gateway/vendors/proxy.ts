@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { effective } from '../../schema/consent.ts'
 import { readJar } from '../cookies.ts'
 import { allowOrigin, header, judgeOrigin } from '../door.ts'
-import { readCountry } from '../enrich.ts'
+import { plainIp, readCountry } from '../enrich.ts'
 import { storedChoice } from '../gather.ts'
 import { siteOf } from '../gateway.ts'
 import type { GatewayLog } from '../journal.ts'
@@ -34,6 +34,9 @@ export interface VendorProxyDeps extends VendorProxyOptions {
 
 /** What a tag posts at once is a few kilobytes. */
 const bodyBytes = 256 * 1024
+const countedPerVisitor = {
+  timeWindow: 60_000, ipv6Subnet: 64, keyGenerator: (request: FastifyRequest) => visitorOf(request).address
+}
 /** Calls to vendors per address and minute: a page makes a dozen. */
 const callsPerMinute = 1200
 
@@ -59,7 +62,7 @@ export async function addVendorRoutes (app: FastifyInstance, deps: VendorProxyDe
   if (vendors.length === 0) return
   // A scope of its own: what decorates these replies is no concern of the other routes.
   await app.register(async scope => {
-    const countCalls = scope.createRateLimit({ timeWindow: 60_000, ipv6Subnet: 64, max: callsPerMinute })
+    const countCalls = scope.createRateLimit({ ...countedPerVisitor, max: callsPerMinute })
     await scope.register(replyFrom, upstreamOptions(vendors, limits, deps.resolve))
     for (const [path, ofPath] of gates) {
       const handler = async (request: FastifyRequest, reply: FastifyReply) => {
@@ -90,8 +93,8 @@ function openBreaker (site: string, vendor: string, most: number, logger: Gatewa
   return createBreaker({
     clock: () => performance.now(),
     most,
-    onOpened: () => {
-      logger.warn({ site, vendor }, 'the vendor does not answer: for some seconds its path answers 502 at once')
+    onOpened: failure => {
+      logger.warn({ site, vendor, failure }, 'the vendor does not answer: for some seconds its path is 502 at once')
     },
     onClosed: () => { logger.info({ site, vendor }, 'the vendor answers again') }
   })
@@ -111,7 +114,7 @@ function describe (request: FastifyRequest, site: Site, vendor: Vendor, nowMs: n
   const consent = effective({
     consent: storedChoice({ jar, site }, nowMs)?.consent, gpc: header(request, 'sec-gpc') === '1', country
   }, site.rule)
-  return vendor.describe({ ip: address, country, region, consent, jar })
+  return vendor.describe({ ip: plainIp(address) ?? address, country, region, consent, jar })
 }
 
 /** Sends the request to the vendor and its answer to the visitor, whole or not at all. */
@@ -141,20 +144,20 @@ function forward (
     },
     // The first that is heard of an answer; of one that nobody waits for any more, the only thing.
     rewriteHeaders: () => {
-      if (request.raw.aborted) leave(false)
+      if (request.raw.aborted) leave()
       return {}
     },
     onResponse: (_request, _reply, answer) => {
       const { statusCode, headers, stream } = answer as unknown as VendorAnswer
       passOn(request, reply, { vendor, target, status: statusCode, headers, stream }, limits).then(() => {
-        leave(false)
+        leave()
       }, (error: unknown) => {
-        leave(!(error instanceof Refusal))
+        leave(error instanceof Refusal ? undefined : codeOf(error))
         reply.send(refusalFor(error))
       })
     },
     onError: (_reply, { error }) => {
-      leave(true)
+      leave(codeOf(error))
       reply.send(refusalFor(error))
     }
   })
@@ -179,6 +182,10 @@ async function passOn (
   const kept = headersFromVendor(headers, status)
   const vary = [reply.getHeader('vary'), kept.vary].filter(value => value !== undefined).join(', ')
   reply.headers({ ...kept, vary, ...(location === undefined ? {} : { location, 'cache-control': 'no-store' }) })
+  // Of an answer without its body, the length is that of the body.
+  if (request.method === 'HEAD' && /^\d{1,9}$/.test(headers['content-length'] ?? '')) {
+    reply.header('content-length', headers['content-length'])
+  }
   await reply.status(status).send(body)
 }
 
@@ -186,6 +193,13 @@ async function passOn (
 function isNavigation (request: FastifyRequest): boolean {
   const mode = header(request, 'sec-fetch-mode')
   return mode === undefined ? /\btext\/html\b/i.test(header(request, 'accept') ?? '') : mode === 'navigate'
+}
+
+/** How a request failed, as a code: messages may quote addresses. */
+function codeOf (error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  if (!(cause instanceof Error)) return 'UNKNOWN'
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name
 }
 
 /** A vendor's failure in our words: 504 where it was too slow, else 502. */
