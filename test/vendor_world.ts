@@ -1,4 +1,5 @@
 // A gateway whose sites have a tag gateway, a stand-in for Google that keeps what it was sent, and canaries.
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect, createServer as createTcpServer, type AddressInfo } from 'node:net'
@@ -10,6 +11,9 @@ import { buildGateway, listen } from '../gateway/server.ts'
 import type { GatewaySite } from '../gateway/site.ts'
 import type { VendorProxyOptions } from '../gateway/vendors/proxy.ts'
 import { site, testKeys } from './gateway_world.ts'
+
+/** Why there can be no certificates to test with; false when there can. */
+export const noOpenssl = spawnSync('openssl', ['version']).status === 0 ? false : 'needs openssl'
 
 /** A request as the vendor saw it. */
 export interface VendorRequest { method: string, url: string, headers: IncomingHttpHeaders, body: string }

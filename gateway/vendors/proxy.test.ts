@@ -8,7 +8,7 @@ import { test, type Test } from 'tap'
 import { until } from '../../test/dispatch_world.ts'
 import { granted, send, site, type PostOptions } from '../../test/gateway_world.ts'
 import { makeCertificate } from '../../test/script_site.ts'
-import { sendRaw, startCanary, startVendor, vendorWorld } from '../../test/vendor_world.ts'
+import { noOpenssl, sendRaw, startCanary, startVendor, vendorWorld } from '../../test/vendor_world.ts'
 import { formatConsentCookie } from '../../schema/consent_cookie.ts'
 import { openPaths } from '../front/paths.ts'
 import { openSites, type GatewaySite } from '../site.ts'
@@ -401,7 +401,7 @@ test('visitors who go away leave no request behind that counts', async t => {
   t.match(await until(async () => (await call('/gt/x')).status, status => status === 200), 200)
 })
 
-test('a certificate of nobody\'s is not taken', async t => {
+test('a certificate of nobody\'s is not taken', { skip: noOpenssl }, async t => {
   const { key, cert } = makeCertificate()
   const asked: string[] = []
   const server = createHttpsServer({ key, cert }, (request, response) => {
