@@ -99,8 +99,15 @@ function refuseTwoHosts (request: FastifyRequest): void {
 export function addVisitors (app: FastifyInstance, platform: PlatformProxy | undefined): void {
   const find = findVisitors(platform)
   app.decorateRequest('visitor', null)
-  app.addHook('onRequest', async request => {
-    request.visitor = find(request)
-    refuseTwoHosts(request)
+  // A callback, for every request comes through here: a promise costs more.
+  app.addHook('onRequest', (request, _reply, done) => {
+    let refusal: Error | undefined
+    try {
+      request.visitor = find(request)
+      refuseTwoHosts(request)
+    } catch (error) {
+      refusal = error as Error
+    }
+    done(refusal)
   })
 }

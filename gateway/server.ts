@@ -10,11 +10,11 @@ import { answerBrokenRequest } from './broken_request.ts'
 import { addCollectRoutes } from './collect.ts'
 import { addConsentRoute, consentRoute } from './consent.ts'
 import type { Crowds } from './crowds.ts'
-import { allowOrigin, answerPreflight } from './door.ts'
-import { openPaths, type Paths } from './front/paths.ts'
-import { limitOwnBody, limitSiteBody } from './front/patience.ts'
+import { answerPreflight } from './door.ts'
+import { openPaths } from './front/paths.ts'
 import { addFront, isForTunnel, type FrontOptions } from './front/proxy.ts'
 import { siteOf, type Gateway } from './gateway.ts'
+import { addGuards, browserRoutes } from './guards.ts'
 import type { GatewayLog, GatewayMetrics } from './journal.ts'
 import { base32 } from './lead_id.ts'
 import { addLandingRoute, landingRoute } from './landing_route.ts'
@@ -73,9 +73,6 @@ const methods: Record<string, string> = {
   '/readyz': 'GET, HEAD'
 }
 
-/** What pages post to from other origins of the site. */
-const browserRoutes = ['/v1/e', leadRoute, consentRoute]
-
 /** What a shortage sheds, and in which order; scripts, pages and health cost next to nothing. */
 function kindOf (route: string | undefined): 'lead' | 'event' | undefined {
   if (route === leadRoute || route === consentRoute) return 'lead'
@@ -118,7 +115,7 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
-  addGuards(app, deps, { findSite, paths, isFront })
+  addGuards(app, { metrics: deps.metrics, findSite, paths, isFront })
   await addPressureGuard(app, deps.metrics, kindOf, deps.pressure)
   handleErrors(app, ({ route, error }) => {
     const { name, stack } = error instanceof Error ? error : { name: 'unknown', stack: undefined }
@@ -182,48 +179,6 @@ function openGateway (app: FastifyInstance, deps: GatewayDeps): Gateway {
       const count = await countLeads(request)
       return !count.isAllowed && count.isExceeded
     }
-  }
-}
-
-interface Ways { findSite: ReturnType<typeof openSites>, paths: Paths, isFront: boolean }
-
-/** Everything that happens to every request: the site of its host, CORS, headers, counting; and 503 while closing. */
-function addGuards (app: FastifyInstance, deps: GatewayDeps, { findSite, paths, isFront }: Ways): void {
-  let isClosing = false
-  app.decorateRequest('site', null)
-  app.addHook('preClose', async () => { isClosing = true })
-  app.addHook('onRequest', async (request, reply) => {
-    request.site = findSite(request.host) ?? null
-    if (request.url === paths.frontRoute) return limitSiteBody(request)
-    if (isFront && request.method === 'POST') limitOwnBody(request, answerBrokenRequest)
-    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
-    const route = request.routeOptions.url
-    if (route === '/livez' || route === '/readyz') {
-      if (request.site !== null) throw new Refusal('not_found', 'there is nothing at this address')
-      return
-    }
-    if (request.site === null) throw new Refusal('unknown_site', 'this host is no site of this gateway')
-    if (browserRoutes.includes(route ?? '')) allowOrigin(request, reply, request.site)
-    if (isClosing) {
-      throw new Refusal('unavailable', 'the gateway is restarting', { retryAfterSeconds: 5 })
-    }
-    if (request.method === 'POST') refuseEncoding(request)
-  })
-  // A kept-alive connection would hold the server open for as long as its client likes.
-  app.addHook('onSend', async (_request, reply) => { if (isClosing) reply.header('connection', 'close') })
-  app.addHook('onResponse', async (request, reply) => {
-    const route = request.url === paths.frontRoute ? 'site' : request.routeOptions.url ?? 'none'
-    deps.metrics.httpRequests.inc({ route, code: String(reply.statusCode) })
-    deps.metrics.httpSeconds.observe({ route }, reply.elapsedTime / 1000)
-    if (reply.statusCode === 503) deps.metrics.ingestShed.inc({ reason: 'unavailable' })
-  })
-}
-
-/** A compressed body is a bomb or a mistake: browsers never compress what they post. */
-function refuseEncoding (request: FastifyRequest): void {
-  const encoding = request.headers['content-encoding']
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-    throw new Refusal('unsupported_media_type', 'bodies are taken without content encoding')
   }
 }
 
