@@ -2,7 +2,7 @@
 import { chromium, type Page } from 'playwright-core'
 import { browserAgent } from '../gateway_world.ts'
 import { chromiumArgs, chromiumPath, noBrowser } from '../script_site.ts'
-import type { BrowserCookie, Driver, OpenDriver, Tab } from './driver.ts'
+import type { BrowserCookie, Driver, Tab } from './driver.ts'
 
 export const noChromium = noBrowser
 
@@ -15,10 +15,11 @@ function tabOf (page: Page): Tab {
   }
 }
 
-export const openChromium: OpenDriver = async (proxy): Promise<Driver> => {
+/** `javaScriptEnabled`: as a visitor switches it off in the settings. */
+export async function openChromium (proxy: string, javaScriptEnabled = true): Promise<Driver> {
   const browser = await chromium.launch({ executablePath: chromiumPath, args: chromiumArgs, proxy: { server: proxy } })
   // Without a window it calls itself a headless browser, which the gateway takes for a bot.
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, userAgent: browserAgent })
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, userAgent: browserAgent, javaScriptEnabled })
   return {
     open: async () => tabOf(await context.newPage()),
     cookies: async () => (await context.cookies()).map(({ expires, ...cookie }): BrowserCookie => ({
