@@ -129,4 +129,9 @@ test('a cached Set-Cookie: the id is ended for all who have it, in each process 
   t.notOk(setCookiesOf(await ask(other.url, event, own, '203.0.113.8')).has('_pstn'))
   t.equal(await countOf('crowds'), 1)
   t.equal(await countOf('touches'), 0, 'its landing is nobody\'s way here')
+  for (const [keeper, isKept] of [['; _pstn_k=x', true], ['', false]] as const) {
+    const cookie = `${cached}; _ga=GA1.1.1.1764000000${keeper}`
+    const answer = await ask(first.url, { ...event, event_name: 'scroll' }, cookie, '203.0.40.7')
+    t.equal(setCookiesOf(answer).get('_ga')?.value, isKept ? '' : undefined, 'what was kept came from the cache, too')
+  }
 })

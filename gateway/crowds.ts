@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import type { Keys } from '../config/keys.ts'
+import { keptCookie } from '../schema/kept_cookies.ts'
 import { remember } from './bounded.ts'
 import { plainIp } from './enrich.ts'
 import type { Incoming } from './receive.ts'
@@ -84,8 +85,8 @@ export function openCrowds ({ isKnown, onFound, limits = defaultCrowdLimits }: C
 }
 
 /**
- * A request without what a crowd's cookies would say of it: the visitor, the keeper's memory, and Meta's ids, all of
- * which came with the answer that a cache kept. Everything else of the request stays.
+ * A request without what a crowd's cookies would say of it: the visitor, the keeper's memory and what it keeps, and
+ * Meta's ids, all of which came with the answer that a cache kept. Everything else of the request stays.
  */
 export function disownCrowd<T extends Omit<Incoming, 'posts' | 'sentAt' | 'isOverLimit'>> (
   incoming: T, nowMs: number, { keys, crowds }: { keys: Keys, crowds: Crowds }
@@ -97,6 +98,8 @@ export function disownCrowd<T extends Omit<Incoming, 'posts' | 'sentAt' | 'isOve
   }, keys)
   if (visitorId === undefined) return incoming
   if (!crowds.isCrowd({ site: site.name, visitorId, address: browser.ip, nowMs })) return incoming
-  const disowned = [site.cookies.visitor, site.cookies.keeper, '_fbp', '_fbc'].filter(name => jar.has(name))
+  const isKept = (name: string) => jar.has(site.cookies.keeper) && keptCookie(name) !== undefined
+  const disowned = [...jar.keys()].filter(name =>
+    [site.cookies.visitor, site.cookies.keeper, '_fbp', '_fbc'].includes(name) || isKept(name))
   return { ...incoming, jar: new Map([...jar].filter(([name]) => !disowned.includes(name))), disowned }
 }

@@ -65,8 +65,10 @@ export function openOutbox (complete: (event: PageEvent) => PageEvent): Outbox {
   return [event => {
     waiting.push(event)
     if (waiting[maxWaiting]) waiting.splice(1, 1)
-    // After the task at hand: what happens together travels together, and the page's own tags have been called.
+    // After the task at hand: what happens together travels together, and the page's own tags have been called. WebKit
+    // (its vendor is the one with the long name) ends after a week what tags write into cookies, unless the gateway's
+    // answer comes after them (gateway/keeper.ts): there their libraries get the time to load.
     if (isLeaving) flush(1)
-    else setTimeout(flush)
+    else setTimeout(flush, navigator.vendor?.[11] ? 2000 : 0)
   }, flush]
 }
