@@ -353,7 +353,7 @@ test('the self-check answers the deployment\'s own secret alone, and for five mi
   t.equal(readSelfCheck(token, testKeys, nowMs + 300_001), undefined)
 })
 
-test('the command prints findings as lines or JSON, and exits with 1 where something is broken', { skip: noOpenssl }, async t => {
+test('the command prints lines or JSON, and exits with 1 if something is broken', { skip: noOpenssl }, async t => {
   const folder = t.testdir({})
   const config = join(folder, 'postern.yaml')
   const second = 'second: { hosts: [t.example.net], origins: ["https://www.example.net"] }'
