@@ -17,8 +17,7 @@ async function startServer (file: string, args: string[], core: number): Promise
 const load = (port: number, mix: PageMix, count: number): Omit<Load, 'run'> =>
   ({ port, path: '/', mix, loop: 'closed', connections: 64, count })
 
-const servers = ['bare', 'plain', 'tagged'] as const
-type Round = Record<`${typeof servers[number]}_${PageMix}`, Measured>
+type Round = Record<`${'bare' | 'plain' | 'tagged'}_${PageMix}`, Measured>
 
 /** Interleaved rounds: the bare proxy, the gateway, and the gateway that puts the tag into each page. */
 export async function measureFront ({ world, rounds, requests, nodeOptions }: CaseOptions): Promise<Figure[]> {

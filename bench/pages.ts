@@ -3,7 +3,8 @@ import type { Template } from './traffic.ts'
 import { frontHost } from './world.ts'
 
 const idMark = '@@@@@@@@@@@@@@@@'
-const agent = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36'
+const agent = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) ' +
+  'Chrome/142.0.0.0 Safari/537.36'
 
 /** `site`: one page and nine of its files in turn; `pages`: pages alone. */
 export type PageMix = 'site' | 'pages'
@@ -30,8 +31,8 @@ function makePage (at: number, number: number): Template {
   ])
 }
 
-const makeFile = (at: number) => template(at, `/static/file-${at % 90}.js?v=3`, ['Accept: */*', 'Sec-Fetch-Dest: script',
-  'Sec-Fetch-Mode: no-cors', 'Sec-Fetch-Site: same-origin', `Referer: https://${frontHost}/angebot/${at % 50}`])
+const makeFile = (at: number) => template(at, `/static/file-${at % 90}.js?v=3`, ['Accept: */*',
+  'Sec-Fetch-Dest: script', 'Sec-Fetch-Mode: no-cors', 'Sec-Fetch-Site: same-origin', `Referer: https://${frontHost}/angebot/${at % 50}`])
 
 export function makePages (mix: PageMix, count: number): Template[] {
   return Array.from({ length: count }, (_, at) =>

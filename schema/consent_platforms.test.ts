@@ -29,12 +29,13 @@ const onetrust = (groups: string, closed: string | undefined = iso) => ({
 })
 
 /** `marks`: the four keys in consent mode's order, as in our own cookie; undefined: nothing was answered. */
-const cases: [platform: ConsentPlatform, cookies: Record<string, string>, marks: string | undefined, timed?: boolean][] = [
-  ['cookiebot', cookiebot(`{stamp:'a==',necessary:true,preferences:false,statistics:true,marketing:true,` +
+type Case = [platform: ConsentPlatform, cookies: Record<string, string>, marks: string | undefined, timed?: boolean]
+const cases: Case[] = [
+  ['cookiebot', cookiebot('{stamp:\'a==\',necessary:true,preferences:false,statistics:true,marketing:true,' +
     `method:'explicit',ver:1,utc:${atSeconds}000,region:'de'}`), '1111', true],
-  ['cookiebot', cookiebot("{stamp:'a==',necessary:true,preferences:true,statistics:true,marketing:false,ver:1}"), '0001'],
+  ['cookiebot', cookiebot("{stamp:'a',necessary:true,preferences:true,statistics:true,marketing:false}"), '0001'],
   ['cookiebot', cookiebot("{stamp:'0',necessary:true,preferences:false,statistics:false,marketing:false}"), '0000'],
-  ['cookiebot', cookiebot("{stamp:'x',necessary:true,statistics:true,marketing:true,method:'implied',ver:1}"), undefined],
+  ['cookiebot', cookiebot("{stamp:'x',statistics:true,marketing:true,method:'implied',ver:1}"), undefined],
   ['cookiebot', { CookieConsent: '-1' }, undefined],
   ['cookiebot', { CookieConsent: '%' }, undefined],
   ['cookiebot', { CookieConsent: 'x'.repeat(5000) }, undefined],
@@ -55,12 +56,12 @@ const cases: [platform: ConsentPlatform, cookies: Record<string, string>, marks:
       `performance:yes,advertisement:yes,lastRenewedDate:${atSeconds}000`
   }, '1111', true],
   ['cookieyes', {
-    'cookieyes-consent': encodeURIComponent('consentid:x,consent:no,action:yes,necessary:yes,analytics:no,advertisement:no')
+    'cookieyes-consent': encodeURIComponent('consentid:x,consent:no,action:yes,analytics:no,advertisement:no')
   }, '0000'],
-  ['cookieyes', { 'cookieyes-consent': 'consentid:x,consent:yes,action:no,analytics:yes,advertisement:yes' }, undefined],
-  ['cookieyes', { 'cookieyes-consent': 'consentid:x,consent:yes,action:,analytics:yes,advertisement:yes' }, undefined],
-  ['cookiehub', { cookiehub: base64({ answered: true, allAllowed: true, implicit: false, timestamp: iso }) }, '1111', true],
-  ['cookiehub', { cookiehub: base64({ answered: true, allAllowed: false, timestamp: iso, categories: [] }) }, '0000', true],
+  ['cookieyes', { 'cookieyes-consent': 'consent:yes,action:no,analytics:yes,advertisement:yes' }, undefined],
+  ['cookieyes', { 'cookieyes-consent': 'consent:yes,action:,analytics:yes,advertisement:yes' }, undefined],
+  ['cookiehub', { cookiehub: base64({ answered: true, allAllowed: true, timestamp: iso }) }, '1111', true],
+  ['cookiehub', { cookiehub: base64({ answered: true, allAllowed: false, timestamp: iso }) }, '0000', true],
   ['cookiehub', { cookiehub: base64({ answered: true, allAllowed: true, implicit: true }) }, undefined],
   ['cookiehub', { cookiehub: base64({ answered: false, allAllowed: true }) }, undefined],
   ['cookiehub', { cookiehub: 'bm9uc2Vuc2U=' }, undefined],
@@ -89,8 +90,11 @@ test('the cookies of consent platforms say what the visitor answered, and nothin
 
 test('no cookie, however odd, throws', async t => {
   const odd = ['', '%', '%%%', '{', '{}', 'null', '[]', '\0', 'a:b,c', '1'.repeat(4096), '-'.repeat(60), 'ä', '%F0%9F',
-    base64({ timestamp: 'x', answered: true }), encodeURIComponent('{marketing:true,statistics:true,utc:99999999999999}')]
+    base64({ timestamp: 'x', answered: true }), encodeURIComponent('{marketing:true,statistics:true,utc:9}')]
   for (const name of consentPlatformNames) {
-    for (const value of odd) t.doesNotThrow(() => consentPlatforms[name].read(() => value), `${name}: ${JSON.stringify(value.slice(0, 20))}`)
+    for (const value of odd) {
+      const said = `${name}: ${JSON.stringify(value.slice(0, 20))}`
+      t.doesNotThrow(() => consentPlatforms[name].read(() => value), said)
+    }
   }
 })

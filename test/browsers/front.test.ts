@@ -31,7 +31,8 @@ function answer (request: IncomingMessage, response: ServerResponse): void {
 }
 
 /** The shipped file with all the patience there is: what a slow gateway does is fails_open.test.ts's. */
-const patient = configuration('front.conf').replace(/(proxy_\w+_timeout +)\d+m?s;/g, (_all, name: string) => `${name}60s;`)
+const patient = configuration('front.conf')
+  .replace(/(proxy_\w+_timeout +)\d+m?s;/g, (_all, name: string) => `${name}60s;`)
 
 /** nginx with the shipped file, the gateway, the owner's server; and a browser that finds them. */
 async function open (t: Test, browser: Kind, rule: ConsentRule['consent'], more: Partial<GatewaySite> = {}) {
