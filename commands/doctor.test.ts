@@ -5,7 +5,7 @@ import { createServer as createHttpServer, request as httpRequest, type Incoming
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
 import { join } from 'node:path'
-import { test, type Test } from 'tap'
+import t, { test, type Test } from 'tap'
 import { deriveKeys } from '../config/keys.ts'
 import { parseSettings, type SiteSettings } from '../config/settings.ts'
 import { destinations } from '../dispatch/registry.ts'
@@ -18,6 +18,8 @@ import { createAsk, type Reply } from './doctor/ask.ts'
 import { checkTls } from './doctor/deployment.ts'
 import type { Finding } from './doctor/finding.ts'
 import type { NameServer } from './doctor/names.ts'
+
+t.setTimeout(170_000)
 
 const certificate = noOpenssl === false ? makeCertificate() : { key: '', cert: '' }
 

@@ -1,12 +1,14 @@
 // The tags that `postern check` prints are those of the running gateway: same address, same digest, same bytes.
 import { createHash } from 'node:crypto'
-import { test } from 'tap'
+import t, { test } from 'tap'
 import { parseSettings } from '../config/settings.ts'
 import { readScriptParts } from '../gateway/script.ts'
 import { send } from '../test/gateway_world.ts'
 import { vendorWorld } from '../test/vendor_world.ts'
 import { scriptTags } from './script_tags.ts'
 import { gatewaySites } from './wiring.ts'
+
+t.setTimeout(120_000)
 
 const text = `
 sites:

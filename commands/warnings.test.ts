@@ -24,7 +24,7 @@ test('what is meant for tests, or is off, is said loudly; what is as it should b
   if (!('settings' in result)) throw new Error(JSON.stringify(result))
   const said: unknown[] = []
   const warn = (fields: object, message: string) => { said.push({ ...fields, message }) }
-  warnOfSettings(result.settings, { info: warn, warn, error: warn })
+  warnOfSettings(result.settings, { debug: warn, info: warn, warn, error: warn })
   t.match(said, [
     { destination: 'loud/ga4', message: /is off/ },
     { destination: 'loud/meta', message: /THE ENDPOINT IS THIS MACHINE/ },

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { connect, type AddressInfo } from 'node:net'
-import { test, type Test } from 'tap'
+import t, { test, type Test } from 'tap'
 import { until } from '../../test/dispatch_world.ts'
 import { granted, send, site, type PostOptions } from '../../test/gateway_world.ts'
 import { makeCertificate } from '../../test/script_site.ts'
@@ -14,6 +14,8 @@ import { openPaths } from '../front/paths.ts'
 import { openSites, type GatewaySite } from '../site.ts'
 import type { GoogleTagGateway } from './google.ts'
 import type { VendorProxyOptions } from './proxy.ts'
+
+t.setTimeout(170_000)
 
 const consentCookie = `_pstn_c=${formatConsentCookie(granted as never, Math.floor(Date.now() / 1000))}`
 

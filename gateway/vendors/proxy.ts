@@ -205,8 +205,7 @@ function codeOf (error: unknown): string {
 /** A vendor's failure in our words: 504 where it was too slow, else 502. */
 function refusalFor (error: unknown): Refusal {
   if (error instanceof Refusal) return error
-  const isSlow = (error instanceof BadBody && error.isLate) ||
-    (error instanceof Error && 'statusCode' in error && error.statusCode === 504)
+  const isSlow = (error instanceof BadBody && error.isLate) || /TIMEOUT/.test(codeOf(error))
   return isSlow
     ? new Refusal('vendor_timeout', 'the vendor did not answer in time')
     : new Refusal('vendor_unavailable', 'the vendor does not answer')
