@@ -4,6 +4,7 @@ import Value from 'typebox/value'
 import { type ConsentRule } from '../schema/consent.ts'
 import type { EventLevel } from '../schema/event_names.ts'
 import { findSettingsFile, parseSettingsText, readSettingsText, type SettingsText } from './settings_file.ts'
+import { findClashes, findLoops } from './settings_hosts.ts'
 import { findProblems, findTakenPath, suggest, type Problem } from './settings_problems.ts'
 import {
   CommonDestination, Consent, SettingsFile, Site, type CommonDestinationFile, type SettingsFileValue, type SiteFile
@@ -77,7 +78,7 @@ function checkSettings (text: SettingsText, types: readonly DestinationType[]): 
     const site = readSite(name, value, types, problems, off)
     if (site !== null) sites.push(site)
   }
-  problems.push(...findClashes(sites))
+  problems.push(...findClashes(sites), ...findLoops(sites))
   if (problems.length > 0) return { problems: problems.map(problem => inWords(problem, text)) }
   return { settings: { ...file, path: text.path, sites, off } }
 }
@@ -193,21 +194,6 @@ function withTexts (schema: TObject, given: Record<string, unknown>): Record<str
     const property: unknown = schema.properties[key]
     const wantsText = typeof property === 'object' && property !== null && Reflect.get(property, 'type') === 'string'
     return [key, wantsText && Number.isSafeInteger(value) ? String(value) : value]
-  }))
-}
-
-/** A host as the gateway looks it up: whatever its case, with or without its scheme's own port. */
-const sameHost = (host: string) => host.toLowerCase().replace(/:(80|443)$/, '').replace(/\.(?=$|:)/, '')
-
-/** Hosts that two sites claim. */
-function findClashes (sites: readonly SiteSettings[]): Problem[] {
-  const owner = new Map<string, string>()
-  return sites.flatMap(site => site.hosts.flatMap((host, index) => {
-    const other = owner.get(sameHost(host))
-    owner.set(sameHost(host), site.name)
-    return other === undefined || other === site.name
-      ? []
-      : [{ keys: ['sites', site.name, 'hosts', String(index)], text: `${host} belongs to the site ${other} already` }]
   }))
 }
 

@@ -85,7 +85,7 @@ test('the cookies of consent platforms say what the visitor answered, and nothin
     t.equal(choice === undefined ? undefined : found, marks, name)
     if (timed === true) t.equal(choice?.chosenAtSeconds, atSeconds, `${name}, when`)
   }
-  t.same([...new Set(cases.map(([platform]) => platform))].sort(), [...consentPlatformNames].sort(), 'every one is tried')
+  t.same([...new Set(cases.map(([platform]) => platform))].sort(), [...consentPlatformNames].sort(), 'all are tried')
 })
 
 test('no cookie, however odd, throws', async t => {
