@@ -13,7 +13,7 @@ export interface Arrival {
   }
   touch?: Touch
   /**
-   * Only the touch is stored: the document of a landing was asked for, and whether anybody sees it the script will tell.
+   * Only the touch is stored: the document of a landing was asked for; whether anybody saw it the script will tell.
    * The part says whose it is and when it came.
    */
   isLanding?: true

@@ -100,7 +100,8 @@ const homes: Record<string, RegExp> = {
   'pg-boss': /^config\/queue\.ts$/,
   pino: /^config\/log\.ts$/,
   'prom-client': /^config\/metrics\.ts$/,
-  undici: /^dispatch\/send\.ts$/,
+  // What is sent to networks; and to the site behind the gateway, byte for byte as its visitor sent it.
+  undici: /^(dispatch\/send|gateway\/front\/wire)\.ts$/,
   'node-pg-migrate': /^config\/migrate\.ts$/,
   yaml: /^config\//,
   // bench/ compares the gateway with bare Fastify.
