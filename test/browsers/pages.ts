@@ -31,6 +31,10 @@ export const pages: ReadonlyMap<string, string> = new Map([
     <form id="lead" method="post" action="/thanks" data-postern-lead>${answers}</form>
     <script>let clicks = 0, round = location.search
       document.querySelector('a').onclick = () => { postern('track', 'navigated', { round }) }
-      addEventListener('pagehide', () => postern('track', 'left', { round }))</script>`)],
+      // The cookie is a witness: by then the page has been told the id.
+      addEventListener('pagehide', () => {
+        const { event_id: id } = postern.track('left', { round })
+        document.cookie = 'left-' + id + '=1; Path=/; Secure'
+      })</script>`)],
   ['/inside', page('', `${siteUrl}/_p`)]
 ])

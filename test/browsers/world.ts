@@ -90,18 +90,26 @@ function handOn (gatewayUrl: string, path: string, request: IncomingMessage, res
   request.pipe(onward)
 }
 
+/** What the line to the gateway does: everything goes through, nothing comes back, or it breaks. */
+export type LineState = 'works' | 'hangs' | 'breaks'
+interface Line { state: LineState, hanging: IncomingMessage[] }
+
 /**
  * One HTTPS server for all hosts: the gateway on `t.` and under `/_p/` of the site, the site's pages by their path, and
  * for trackers an empty answer. `asked` hears of every request.
  */
 async function startFront (
-  gatewayUrl: string, pages: ReadonlyMap<string, string>, asked: (line: string) => void
+  gatewayUrl: string, pages: ReadonlyMap<string, string>, line: Line, asked: (line: string) => void
 ): Promise<Server> {
   const server = createServer(makeCertificate(), (request, response) => {
     const { host = '' } = request.headers
     const url = request.url ?? '/'
     asked(`${request.method} ${host}${url}`)
-    if (host === 't.example.com') return handOn(gatewayUrl, url, request, response)
+    if (host === 't.example.com') {
+      if (line.state === 'works') return handOn(gatewayUrl, url, request, response)
+      if (line.state === 'breaks') return request.socket.destroy()
+      return line.hanging.push(request)
+    }
     if (host === 'www.example.com' && url.startsWith('/_p/')) return handOn(gatewayUrl, url.slice(3), request, response)
     const page = host === 'www.example.com' ? pages.get(url.split('?', 1)[0] ?? '') : undefined
     request.resume()
@@ -142,7 +150,8 @@ export async function browserWorld (t: Test, pages: ReadonlyMap<string, string>)
   })
   closers.push(gateway.stop)
   const asked: string[] = []
-  const front = await startFront(gateway.url, pages, line => { asked.push(line) })
+  const line: Line = { state: 'works', hanging: [] }
+  const front = await startFront(gateway.url, pages, line, request => { asked.push(request) })
   closers.push(async () => {
     front.closeAllConnections()
     await new Promise(resolve => { front.close(resolve) })
@@ -156,6 +165,11 @@ export async function browserWorld (t: Test, pages: ReadonlyMap<string, string>)
     proxy: proxy.address,
     /** Every request that reached a host, in order: `POST t.example.com/v1/e`. */
     asked,
+    /** From now on; what hangs is cut off. */
+    setLine (state: LineState) {
+      line.state = state
+      for (const request of line.hanging.splice(0)) request.socket.destroy()
+    },
     /** What the product warned of. */
     lines,
     /** Where each event stands at the network: `generate_lead skipped no_consent`. */
