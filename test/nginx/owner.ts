@@ -12,8 +12,13 @@ export interface OwnersSite {
 
 export const bodyOf = (url: string) => `<!doctype html><title>Page</title><p>This is ${url.split('?', 1)[0] ?? ''}.</p>`
 
-/** Starts it; `/moved` leads elsewhere and `/missing` is not there. `pages` replaces the bodies of some paths. */
-export async function startOwnersSite (t: Test, pages: ReadonlyMap<string, string> = new Map()): Promise<OwnersSite> {
+/**
+ * Starts it; `/moved` leads elsewhere and `/missing` is not there. `pages` replaces the bodies of some paths, `cookies`
+ * what they set.
+ */
+export async function startOwnersSite (
+  t: Test, pages: ReadonlyMap<string, string> = new Map(), cookies: ReadonlyMap<string, string> = new Map()
+): Promise<OwnersSite> {
   const asked: string[] = []
   const server = createServer((request, response) => {
     const { url = '/', method = '' } = request
@@ -25,7 +30,7 @@ export async function startOwnersSite (t: Test, pages: ReadonlyMap<string, strin
       'content-type': 'text/html; charset=utf-8',
       // Postern in front of the site leaves alone what a cache may keep.
       'cache-control': path.startsWith('/page') ? 'private, no-cache' : 'public, max-age=60',
-      'set-cookie': 'shop=1; Path=/',
+      'set-cookie': cookies.get(path) ?? 'shop=1; Path=/',
       ...status === 302 ? { location: '/offer' } : {}
     }).end(pages.get(path) ?? bodyOf(url))
   })
