@@ -6,7 +6,7 @@ import { openQueue, type JobQueue, type QueueJob } from './queue.ts'
 
 interface Note { n: number }
 const job = (n: number, startAtMs: number | null = null): QueueJob<Note> => ({ data: { n }, startAtMs, group: 'a' })
-const oneAtOnce = { concurrency: 1, perDestination: 1 }
+const oneAtOnce = { concurrency: 1, perDestination: 1, jobsAtOnce: 1 }
 
 async function until (isSo: () => boolean | Promise<boolean>): Promise<void> {
   while (!await isSo()) await new Promise(resolve => setImmediate(resolve))
@@ -28,7 +28,7 @@ test('jobs live and die with the transaction they were put in', async t => {
   const { url, pool } = await testDatabase(t)
   const queue = await open(t, url)
   const seen: number[] = []
-  await queue.work<Note>('deliver_x', oneAtOnce, async ({ n }) => { seen.push(n) })
+  await queue.work<Note>('deliver_x', oneAtOnce, async jobs => { seen.push(...jobs.map(({ n }) => n)) })
   await t.rejects(withTransaction(pool, async tx => {
     await queue.enqueue(tx, 'deliver_x', [job(1), job(2)])
     throw new Error('changed my mind')
@@ -45,7 +45,9 @@ test('a job that starts later waits for its time', async t => {
   const { url, pool } = await testDatabase(t)
   const queue = await open(t, url)
   const seen: { n: number, atMs: number }[] = []
-  await queue.work<Note>('deliver_x', oneAtOnce, async ({ n }) => { seen.push({ n, atMs: Date.now() }) })
+  await queue.work<Note>('deliver_x', oneAtOnce, async jobs => {
+    seen.push(...jobs.map(({ n }) => ({ n, atMs: Date.now() })))
+  })
   const startAtMs = Date.now() + 1500
   await withTransaction(pool, async tx => await queue.enqueue(tx, 'deliver_x', [job(1, startAtMs), job(2)]))
   await until(() => seen.length === 2)
@@ -57,9 +59,9 @@ test('a job that fails is not tried again: the ledger makes another if one is ne
   const { url, pool } = await testDatabase(t)
   const queue = await open(t, url)
   const seen: number[] = []
-  await queue.work<Note>('deliver_x', oneAtOnce, async ({ n }) => {
-    seen.push(n)
-    if (n === 1) throw new Error('a bug')
+  await queue.work<Note>('deliver_x', oneAtOnce, async ([one]) => {
+    seen.push(one?.n ?? 0)
+    if (one?.n === 1) throw new Error('a bug')
   })
   await withTransaction(pool, async tx => await queue.enqueue(tx, 'deliver_x', [job(1)]))
   await until(async () => (await pool.query('SELECT FROM pgboss.job WHERE state = \'failed\'')).rowCount === 1)
@@ -73,7 +75,8 @@ test('two processes share a queue; each job goes to one of them', async t => {
   const queues = await Promise.all([open(t, url), open(t, url)])
   const seen: number[] = []
   for (const queue of queues) {
-    await queue.work<Note>('deliver_x', { concurrency: 4, perDestination: 4 }, async ({ n }) => { seen.push(n) })
+    const options = { concurrency: 4, perDestination: 4, jobsAtOnce: 5 }
+    await queue.work<Note>('deliver_x', options, async jobs => { seen.push(...jobs.map(({ n }) => n)) })
   }
   const jobs = Array.from({ length: 60 }, (_, n) => job(n))
   await withTransaction(pool, async tx => await queues[0]?.enqueue(tx, 'deliver_x', jobs))

@@ -16,13 +16,15 @@ export interface WorkOptions {
   concurrency: number
   /** Of these, jobs of one group. */
   perDestination: number
+  /** How many jobs a worker takes at once. More than one is for queues of a single group: it fills their share. */
+  jobsAtOnce: number
 }
 
 export interface JobQueue {
   /** Puts jobs into a queue inside the caller's transaction; workers hear of those that may start at once. */
   enqueue: <T extends object>(tx: Queryable, name: string, jobs: QueueJob<T>[]) => Promise<void>
-  /** Calls `handle` for each job. What it throws fails the job for good: there are no retries here. */
-  work: <T extends object>(name: string, options: WorkOptions, handle: (job: T) => Promise<void>) => Promise<void>
+  /** Calls `handle` with the jobs that are there. What it throws fails them for good: there are no retries here. */
+  work: <T extends object>(name: string, options: WorkOptions, handle: (jobs: T[]) => Promise<void>) => Promise<void>
   /** Takes no more jobs and waits for those under way, for at most so long. */
   stop: (timeoutMs: number) => Promise<void>
 }
@@ -81,8 +83,8 @@ export async function migrateQueue (url: string): Promise<void> {
 }
 
 /**
- * Lets the workers that have a job look for another as soon as they are done. By itself pg-boss lets a worker wait for
- * its next poll after each batch of one, so that a backlog would drain at one job per worker and second.
+ * Lets the workers that have jobs look for others as soon as they are done. By itself pg-boss lets a worker wait for
+ * its next poll, so that a backlog would drain at one job per worker and second.
  */
 function goOn (boss: PgBoss, name: string): void {
   for (const worker of boss.getWipData()) {
@@ -120,18 +122,18 @@ export async function openQueue (options: QueueOptions): Promise<JobQueue> {
       await boss.insert(name, rows, { db })
     },
 
-    async work (name, { concurrency, perDestination }, handle) {
+    async work (name, { concurrency, perDestination, jobsAtOnce }, handle) {
       const workOptions = {
         localConcurrency: concurrency,
         // Counted in this process: a dead worker's jobs take no room from the living.
-        localGroupConcurrency: perDestination,
-        batchSize: 1,
+        ...(jobsAtOnce === 1 ? { localGroupConcurrency: perDestination } : {}),
+        batchSize: jobsAtOnce,
         pollingIntervalSeconds: pollSeconds,
         notifyPollingIntervalSeconds: pollSeconds
       }
       await boss.work(name, workOptions, async (jobs: { data: object }[]) => {
         try {
-          for (const job of jobs) await handle(job.data as Parameters<typeof handle>[0])
+          await handle(jobs.map(job => job.data) as Parameters<typeof handle>[0])
         } finally {
           goOn(boss, name)
         }

@@ -18,12 +18,13 @@ export interface Timings {
   jobBudgetMs: number
   /** Pause between two rounds of the promoter. */
   sweepMs: number
+  /** Pause of the router after a round that found something: what comes meanwhile shares the next round's jobs. */
   routeBusyMs: number
   routeIdleMs: number
 }
 
 export const timings: Timings = {
-  leaseMs: 45_000, promiseMs: 45_000, jobBudgetMs: 20_000, sweepMs: 5000, routeBusyMs: 50, routeIdleMs: 250
+  leaseMs: 45_000, promiseMs: 45_000, jobBudgetMs: 20_000, sweepMs: 5000, routeBusyMs: 100, routeIdleMs: 250
 }
 
 /** The configured destinations of all sites. */

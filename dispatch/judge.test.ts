@@ -5,7 +5,7 @@ import { pack, type Packable } from './batch.ts'
 import { createBreaker } from './breaker.ts'
 import { isolate, judge, judgeStatus, outcomesOf, type Answer } from './judge.ts'
 import { nextTry, readRetryAfter, retryDelaysSeconds } from './retry.ts'
-import { planJobs } from './schedule.ts'
+import { joinJobs, planJobs, type Job } from './schedule.ts'
 import { settlementOf } from './settle.ts'
 
 const now = Date.UTC(2026, 10, 23, 12)
@@ -138,6 +138,23 @@ test('jobs of what falls due', t => {
     'what is far off is promised to nobody')
   const many = planJobs(Array.from({ length: 2500 }, (_, seq) => due(seq, now)), now, 1000)
   t.same(many.jobs.map(job => job.data.event_seqs.length), [1000, 1000, 500])
+  t.end()
+})
+
+test('jobs of a backlog are joined', t => {
+  const send = (promisedMs: number, seqs: number[], more = {}): Job => (
+    { kind: 'send', target_id: 1, day: 'd1', event_seqs: seqs, promised_ms: promisedMs, is_isolation: false, ...more })
+  const verify: Job = { kind: 'verify', target_id: 1, day: 'd1', attempt_id: 7 }
+  const given = [send(10, [1, 2]), verify, send(11, [3]), send(12, [4], { day: 'd2' }), send(13, [5], { target_id: 2 }),
+    send(14, [6], { is_isolation: true }), send(15, [7]), send(16, Array.from({ length: 998 }, (_, n) => n + 100))]
+  const joined = joinJobs(given)
+  t.match(joined.slice(0, 5), [
+    { event_seqs: [1, 2, 3, 7], promised_ms: 10, also_promised_ms: [11, 15] }, verify,
+    { event_seqs: [4], day: 'd2' }, { event_seqs: [5], target_id: 2 }, { event_seqs: [6], is_isolation: true }
+  ])
+  t.match(joined[5], { event_seqs: { length: 998 }, promised_ms: 16 }, 'no larger than a job may be')
+  t.equal(joined.length, 6)
+  t.match(given[0], { event_seqs: [1, 2] }, 'what was given is as it was')
   t.end()
 })
 

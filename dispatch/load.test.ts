@@ -2,6 +2,7 @@
 import { test } from 'tap'
 import { deliveryOf, dispatchWorld, jobFor, storeEvent, until } from '../test/dispatch_world.ts'
 import { routeOnce } from './route.ts'
+import { joinJobs } from './schedule.ts'
 import { deliver } from './worker.ts'
 
 test('what is under way joins no other request', async t => {
@@ -28,4 +29,22 @@ test('what is under way joins no other request', async t => {
   for (const seq of [first, second, third]) t.match(await deliveryOf(pool, seq), { state: 'delivered', attempts: 1 })
   const { rows } = await pool.query('SELECT result FROM attempts ORDER BY id')
   t.same(rows, [{ result: 'delivered' }, { result: 'delivered' }], 'no answer was thrown away')
+})
+
+test('jobs of a backlog share a request, and take only what they were promised', async t => {
+  const { pool, network, deps } = await dispatchWorld(t)
+  const seqs: number[] = []
+  for (const id of ['first', 'second', 'other']) {
+    seqs.push(await storeEvent(pool, { id }))
+    await routeOnce(deps)
+  }
+  // Each has a promise of its own, also where all were routed within a millisecond.
+  await pool.query('UPDATE deliveries SET hold_until = hold_until + make_interval(secs => event_seq % 1000)')
+  const jobs = await Promise.all(seqs.map(seq => jobFor(pool, seq)))
+  const [first = 0, second = 0, other = 0] = seqs
+  await pool.query('UPDATE deliveries SET hold_until = hold_until + interval \'1 s\' WHERE event_seq = $1', [other])
+  for (const job of joinJobs(jobs)) if (job.kind === 'send') await deliver(job, deps)
+  t.same(network.receipts.map(({ ids }) => ids), [['first', 'second']])
+  for (const seq of [first, second]) t.match(await deliveryOf(pool, seq), { state: 'delivered', attempts: 1 })
+  t.match(await deliveryOf(pool, other), { state: 'waiting', attempts: 0 }, 'it is promised to another job')
 })

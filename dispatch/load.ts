@@ -30,6 +30,7 @@ export interface Loaded {
   isPaused: boolean
   /** The promise that the deliveries carry now. */
   promisedMs: number
+  alsoPromisedMs: readonly number[]
   deliveries: LoadedDelivery[]
   /** Deliveries whose event cannot be read: gone, or sealed under a key that this process does not have. */
   unreadable: number[]
@@ -65,7 +66,8 @@ export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool
     readTouches(deps, target.site.name, parts), readRevokes(pool, target.site.name, visitorsOf(parts))
   ])
   const isPaused = rows[0]?.is_paused === true
-  const loaded: Loaded = { isPaused, promisedMs: whole.promised_ms, deliveries: [], unreadable: [] }
+  const { promised_ms: promisedMs, also_promised_ms: alsoPromisedMs = [] } = whole
+  const loaded: Loaded = { isPaused, promisedMs, alsoPromisedMs, deliveries: [], unreadable: [] }
   const partsOf = Map.groupBy(parts, part => part.event_seq)
   for (const delivery of rows) {
     const own = partsOf.get(delivery.event_seq)
@@ -105,15 +107,17 @@ async function joinCompany (pool: Queryable, job: SendJob, target: Target): Prom
     UPDATE deliveries d SET hold_until = to_timestamp($7::float8 / 1000) FROM (
       SELECT event_seq FROM deliveries
       WHERE destination_id = $1 AND day = $2 AND state = 'waiting' AND (
-        (event_seq = ANY($4) AND (hold_until <= now() OR hold_until = to_timestamp($3::float8 / 1000)))
+        (event_seq = ANY($4) AND (hold_until <= now() OR hold_until = ANY (promises_of($3))))
         OR (reason = 'lingering' AND attempt_id IS NULL
           AND due_at <= now() + make_interval(secs => $5::float8 / 1000)))
       ORDER BY event_seq = ANY($4) DESC, due_at LIMIT $6 FOR UPDATE SKIP LOCKED
     ) AS company
     WHERE d.destination_id = $1 AND d.day = $2 AND d.event_seq = company.event_seq RETURNING d.event_seq`,
-  [target.id, job.day, job.promised_ms, job.event_seqs, target.destination.lingerMs, limit, promisedMs])
-  return { ...job, event_seqs: rows.map(row => row.event_seq), promised_ms: promisedMs }
+  [target.id, job.day, promisesOf(job), job.event_seqs, target.destination.lingerMs, limit, promisedMs])
+  return { ...job, event_seqs: rows.map(row => row.event_seq), promised_ms: promisedMs, also_promised_ms: [] }
 }
+
+const promisesOf = (job: SendJob) => [job.promised_ms, ...job.also_promised_ms ?? []]
 
 async function readDeliveries (pool: Queryable, job: SendJob): Promise<DeliveryRow[]> {
   const { rows } = await pool.query<DeliveryRow>(`
@@ -123,8 +127,8 @@ async function readDeliveries (pool: Queryable, job: SendJob): Promise<DeliveryR
     CROSS JOIN LATERAL (
       SELECT * FROM deliveries WHERE destination_id = $1 AND day = $2 AND event_seq = wanted.seq OFFSET 0
     ) AS d
-    WHERE d.state = 'waiting' AND (d.hold_until <= now() OR d.hold_until = to_timestamp($3::float8 / 1000))
-    ORDER BY d.event_seq`, [job.target_id, job.day, job.promised_ms, job.event_seqs])
+    WHERE d.state = 'waiting' AND (d.hold_until <= now() OR d.hold_until = ANY (promises_of($3)))
+    ORDER BY d.event_seq`, [job.target_id, job.day, promisesOf(job), job.event_seqs])
   return rows
 }
 

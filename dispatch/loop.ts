@@ -1,7 +1,7 @@
-// A task that repeats until it is stopped: soon again while there is work, slower when idle, at once when woken.
+// A task that repeats until it is stopped: soon again while there is work, slower when idle, at once when woken then.
 
 export interface Loop {
-  /** Ends the current pause. */
+  /** Ends a pause of idleness. While there is work the next round comes soon, and until then more gathers for it. */
   wake: () => void
   /** Lets the current round finish and starts no other. */
   stop: () => Promise<void>
@@ -17,29 +17,35 @@ export interface LoopOptions {
   errorMs?: number
 }
 
+interface Pause { ms: number, isIdle: boolean }
+
 /** Starts a loop; its first round begins at once. */
 export function startLoop (options: LoopOptions): Loop {
   const state = { isStopped: false, isWoken: false }
   let endPause: (() => void) | undefined
+  let endIdleness: (() => void) | undefined
 
-  async function pause (ms: number): Promise<void> {
-    if (state.isStopped || state.isWoken) return
+  async function pause ({ ms, isIdle }: Pause): Promise<void> {
+    if (state.isStopped || (isIdle && state.isWoken)) return
     await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, ms)
-      endPause = () => {
+      const end = () => {
         clearTimeout(timer)
         resolve()
       }
+      const timer = setTimeout(resolve, ms)
+      endPause = end
+      if (isIdle) endIdleness = end
     })
-    endPause = undefined
+    endPause = endIdleness = undefined
   }
 
-  async function round (): Promise<number> {
+  async function round (): Promise<Pause> {
     try {
-      return await options.run() ? options.busyMs : options.idleMs
+      const isBusy = await options.run()
+      return { ms: isBusy ? options.busyMs : options.idleMs, isIdle: !isBusy }
     } catch (error) {
       options.onError(error)
-      return options.errorMs ?? 1000
+      return { ms: options.errorMs ?? 1000, isIdle: true }
     }
   }
 
@@ -54,7 +60,7 @@ export function startLoop (options: LoopOptions): Loop {
   return {
     wake () {
       state.isWoken = true
-      endPause?.()
+      endIdleness?.()
     },
     async stop () {
       state.isStopped = true

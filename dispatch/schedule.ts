@@ -13,6 +13,8 @@ export interface SendJob {
   event_seqs: number[]
   /** The `hold_until` (Unix ms) that the rows were given with this job: it may act on them while they still have it. */
   promised_ms: number
+  /** The promises of jobs that were joined with it. */
+  also_promised_ms?: number[]
   /** They were refused together, and are tried again together: half of the batch that held a culprit. */
   is_isolation: boolean
 }
@@ -81,6 +83,32 @@ export function planJobs (dues: readonly Due[], nowMs: number, promiseMs: number
     return job.promised_ms
   })
   return { jobs, holdsMs }
+}
+
+/**
+ * A backlog's jobs as fewer and larger ones: those of one destination and day together, up to 1,000 deliveries. What is
+ * isolated stays apart. In the order of the first of each.
+ */
+export function joinJobs (jobs: readonly Job[]): Job[] {
+  const open = new Map<string, SendJob>()
+  const joined: Job[] = []
+  for (const job of jobs) {
+    if (job.kind === 'verify' || job.is_isolation) {
+      joined.push(job)
+      continue
+    }
+    const key = `${job.target_id} ${job.day}`
+    const first = open.get(key)
+    if (first !== undefined && first.event_seqs.length + job.event_seqs.length <= largestJob) {
+      first.event_seqs.push(...job.event_seqs)
+      first.also_promised_ms?.push(job.promised_ms)
+      continue
+    }
+    const copy = { ...job, event_seqs: [...job.event_seqs], also_promised_ms: [] }
+    open.set(key, copy)
+    joined.push(copy)
+  }
+  return joined
 }
 
 /** Puts planned jobs into the queues of their destinations' types. */

@@ -48,7 +48,11 @@ export interface Claim {
   day: string
   /** The promise of its job, in Unix milliseconds. It holds what carries this promise, or one that has run out. */
   promisedMs: number
+  /** The promises of the jobs that were joined with it. */
+  alsoPromisedMs?: readonly number[]
 }
+
+const promisesOf = ({ promisedMs, alsoPromisedMs = [] }: Claim) => [promisedMs, ...alsoPromisedMs]
 
 /** One delivery that is about to be sent. */
 export interface Intended {
@@ -70,12 +74,12 @@ export interface Attempt {
  * may leave before this has returned.
  */
 export async function intend (deps: Deps, claim: Claim, batch: readonly Intended[]): Promise<Attempt | null> {
-  const { target, day, promisedMs } = claim
+  const { target, day } = claim
   const withParts = batch.filter(one => one.partSeqs.length > 1).map(one => [one.seq, one.partSeqs])
   // One statement is a transaction, and this one is committed when it answers.
   const { rows: [begun] } = await deps.pool.query<{ id: number, event_seqs: number[] }>(
     'SELECT id, event_seqs FROM begin_attempt($1, $2, $3, $4, $5, $6, $7)',
-    [target.id, day, promisedMs, deps.timings.leaseMs, column(batch, one => one.seq), batch[0]?.resendOf ?? null,
+    [target.id, day, promisesOf(claim), deps.timings.leaseMs, column(batch, one => one.seq), batch[0]?.resendOf ?? null,
       withParts.length === 0 ? null : JSON.stringify(Object.fromEntries(withParts))])
   return begun === undefined ? null : { id: begun.id, seqs: new Set(begun.event_seqs) }
 }
@@ -152,15 +156,17 @@ const places = (before: number) => Array.from({ length: 13 }, (_, index) => `$${
 
 /** What settle_deliveries() is given: deliveries of the same settlement together. */
 function groups (
-  { target, day, promisedMs }: Claim, attemptId: number | null, settlements: readonly Settlement[], jobs: Plan['jobs']
+  claim: Claim, attemptId: number | null, settlements: readonly Settlement[], jobs: Plan['jobs']
 ): unknown[] {
   const holdOf = new Map(jobs.flatMap(({ data }) => data.event_seqs.map(seq => [seq, data.promised_ms])))
-  const alike = [...Map.groupBy(settlements, ({ seq, ...one }) => JSON.stringify([one, holdOf.get(seq)])).values()]
+  const wordsOf = ({ seq, ...one }: Settlement) => JSON.stringify([one, holdOf.get(seq)])
+  const alike = [...Map.groupBy(settlements, wordsOf).values()]
   const each = <V>(pick: (one: Settlement) => V) => alike.map(([first]) => first === undefined ? null : pick(first))
-  return [target.id, day, attemptId, promisedMs, alike.flat().map(one => one.seq), alike.map(group => group.length),
-    each(one => one.state), each(one => one.reason ?? null), each(one => one.detail ?? null),
-    each(one => one.refundsAttempt === true ? 1 : 0), each(one => one.state === 'waiting' ? one.afterMs ?? 0 : 0),
-    each(one => holdOf.get(one.seq) ?? 0), each(one => one.verifyAfterMs ?? null)]
+  return [claim.target.id, claim.day, attemptId, promisesOf(claim), alike.flat().map(one => one.seq),
+    alike.map(group => group.length), each(one => one.state), each(one => one.reason ?? null),
+    each(one => one.detail ?? null), each(one => one.refundsAttempt === true ? 1 : 0),
+    each(one => one.state === 'waiting' ? one.afterMs ?? 0 : 0), each(one => holdOf.get(one.seq) ?? 0),
+    each(one => one.verifyAfterMs ?? null)]
 }
 
 /** Pauses a destination until its settings change; the first cause stays. */

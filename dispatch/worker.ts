@@ -27,7 +27,7 @@ export async function deliver (job: SendJob, deps: Deps): Promise<void> {
   // Its deliveries are closed by the promoter, after a grace in which wrong settings can be mended.
   if (target === undefined) return
   const loaded = await load(job, target, deps)
-  const claim: Claim = { target, day: job.day, promisedMs: loaded.promisedMs }
+  const claim: Claim = { target, day: job.day, promisedMs: loaded.promisedMs, alsoPromisedMs: loaded.alsoPromisedMs }
   if (loaded.isPaused) {
     return await settleUnsent(deps, claim, loaded.deliveries.map(one => postpone(one, job, paused)))
   }

@@ -49,14 +49,19 @@ EXCEPTION WHEN unique_violation THEN
     ON CONFLICT DO NOTHING;
 END $$;
 
--- The intent to send: claims the deliveries that are still the job's own (its promise stands, or all promises have run
+-- The values of `hold_until` that jobs were promised, from Unix milliseconds.
+CREATE FUNCTION promises_of (promises_ms float8[]) RETURNS timestamptz[] LANGUAGE sql IMMUTABLE AS
+  'SELECT array_agg(to_timestamp(ms / 1000)) FROM unnest(promises_ms) AS ms';
+
+-- The intent to send: claims the deliveries that are still the job's own (a promise of its stands, or theirs has run
 -- out) for the length of the lease, and writes the attempt. No row: none is the job's own any more.
-CREATE FUNCTION begin_attempt (p_destination smallint, p_day date, p_promised_ms float8, p_lease_ms float8,
+CREATE FUNCTION begin_attempt (p_destination smallint, p_day date, p_promises_ms float8[], p_lease_ms float8,
   p_seqs bigint[], p_resend_of bigint, p_part_seqs jsonb) RETURNS TABLE (id bigint, event_seqs bigint[])
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
   fence bigint := nextval('attempt_id');
   lease_until timestamptz := now() + make_interval(secs => p_lease_ms / 1000);
+  promises timestamptz[] := promises_of(p_promises_ms);
   claimed bigint[];
 BEGIN
   WITH own AS (
@@ -64,7 +69,7 @@ BEGIN
       first_attempt_id = coalesce(d.first_attempt_id, fence)
     WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (p_seqs)
       AND d.state::text = 'waiting'
-      AND (d.hold_until <= now() OR d.hold_until = to_timestamp(p_promised_ms / 1000))
+      AND (d.hold_until <= now() OR d.hold_until = ANY (promises))
     RETURNING d.event_seq
   )
   SELECT array_agg(own.event_seq) INTO claimed FROM own;
@@ -100,11 +105,12 @@ END $$;
 
 -- Writes outcomes. Deliveries with the same outcome are a group: p_sizes says how many of p_seqs, in order, each of the
 -- other arrays is about. Only what is still the caller's own is written: the attempt's, or without one the promise's.
-CREATE FUNCTION settle_deliveries (p_destination smallint, p_day date, p_attempt bigint, p_promised_ms float8,
+CREATE FUNCTION settle_deliveries (p_destination smallint, p_day date, p_attempt bigint, p_promises_ms float8[],
   p_seqs bigint[], p_sizes integer[], p_states delivery_state[], p_reasons text[], p_details text[],
   p_refunds smallint[], p_after_ms float8[], p_holds_ms float8[], p_verify_after_ms float8[]) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
+  promises timestamptz[] := promises_of(p_promises_ms);
   done integer := 0;
 BEGIN
   FOR i IN 1 .. cardinality(p_sizes) LOOP
@@ -115,7 +121,7 @@ BEGIN
     WHERE d.destination_id = p_destination AND d.day = p_day
       AND d.event_seq = ANY (p_seqs[done + 1 : done + p_sizes[i]]) AND d.state::text = 'waiting'
       AND (d.attempt_id = p_attempt OR (p_attempt IS NULL
-        AND (d.hold_until <= now() OR d.hold_until = to_timestamp(p_promised_ms / 1000))));
+        AND (d.hold_until <= now() OR d.hold_until = ANY (promises))));
     done := done + p_sizes[i];
   END LOOP;
 END $$;
@@ -129,5 +135,6 @@ CREATE INDEX failed_events_failed_at ON failed_events (failed_at);
 -- Down Migration
 
 DROP INDEX failed_events_failed_at, event_keys_day, events_client;
-DROP FUNCTION settle_deliveries, end_attempt, promise_deliveries, begin_attempt, insert_deliveries, take_rate_token;
+DROP FUNCTION settle_deliveries, end_attempt, promise_deliveries, begin_attempt, promises_of, insert_deliveries,
+  take_rate_token;
 DROP TABLE rate_budgets;
