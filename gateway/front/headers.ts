@@ -15,15 +15,12 @@ const ofConnection = new Set(['connection', 'keep-alive', 'proxy-connection', 't
   'upgrade', 'http2-settings', 'expect', 'proxy-authorization'])
 
 /** What a client could only claim. */
-const toldAnew = new Set([...ofConnection, 'forwarded', 'x-forwarded-port', 'cookie'])
+const dropped = [...ofConnection, 'forwarded', 'x-forwarded-port']
 
-/** Headers without those of these names, and without those that `Connection` lists: they belong to it, too. */
-function without (given: Headers, names: ReadonlySet<string>, connection: string | string[] | undefined): Headers {
-  const isPlain = connection === undefined || connection === 'keep-alive' || connection === 'close'
-  const listed = isPlain ? [] : String(connection).toLowerCase().split(',').map(name => name.trim())
-  const headers: Headers = {}
-  for (const name in given) if (!names.has(name) && !listed.includes(name)) headers[name] = given[name]
-  return headers
+/** What `Connection` lists belongs to the connection, too. */
+function listedBy (connection: string | string[] | undefined): readonly string[] {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return []
+  return String(connection).toLowerCase().split(',').map(name => name.trim())
 }
 
 /**
@@ -37,38 +34,46 @@ export function withoutCookies (header: string | undefined, names: readonly stri
 }
 
 /**
- * The request's headers as the site gets them. Host is the visitor's own; who the visitor is and how it came, is told
- * anew: what a client claims of that is not passed on.
+ * Makes of a request's headers, a copy that is ours to change, what the site gets. Host is the visitor's own; who the
+ * visitor is and how it came, is told anew: what a client claims of that is not passed on.
  */
-export function toSite (request: FastifyRequest, given: IncomingHttpHeaders): Headers {
-  const site = siteOf(request)
-  const { address } = visitorOf(request)
+export function toSite (request: FastifyRequest, headers: IncomingHttpHeaders): Headers {
   const { host, protocol } = request
-  const headers = without(given, toldAnew, request.headers.connection)
+  for (const name of dropped) if (headers[name] !== undefined) delete headers[name]
+  for (const name of listedBy(request.headers.connection)) delete headers[name]
+  const { address } = visitorOf(request)
   headers.host = host
   headers['x-forwarded-for'] = address
   headers['x-real-ip'] = address
   headers['x-forwarded-host'] = host
   headers['x-forwarded-proto'] = protocol
-  const cookie = withoutCookies(given.cookie, Object.values(site.cookies))
-  if (cookie !== undefined) headers.cookie = cookie
-  return headers
-}
-
-/** Text beyond ASCII came as bytes of UTF-8 and goes out as the same bytes: Node writes one byte per character. */
-function asBytes (value: string): string {
-  return beyondAscii.test(value) ? Buffer.from(value).toString('latin1') : value
+  if (headers.cookie !== undefined) {
+    const cookie = withoutCookies(headers.cookie, Object.values(siteOf(request).cookies))
+    if (cookie === undefined) delete headers.cookie
+    else headers.cookie = cookie
+  }
+  return headers as Headers
 }
 
 const beyondAscii = /[^\x20-\x7E\t]/
+const notAllowed = /[^\t\x20-\x7E\x80-\xFF]/g
+
+/**
+ * Text beyond ASCII came as bytes of UTF-8 and goes out as the same bytes: Node writes one byte per character. What no
+ * header may hold is left out, so that one of the site's mistakes is not the end of its page.
+ */
+function asBytes (value: string): string {
+  return beyondAscii.test(value) ? Buffer.from(value).toString('latin1').replace(notAllowed, '') : value
+}
 
 /** The site's headers as the visitor gets them. */
 export function toVisitor (given: Headers): Headers {
-  const headers = without(given, ofConnection, given.connection)
-  for (const name in headers) {
-    const value = headers[name]
-    if (typeof value === 'string') headers[name] = asBytes(value)
-    else if (value !== undefined) headers[name] = value.map(asBytes)
+  const listed = listedBy(given.connection)
+  const headers: Headers = {}
+  for (const name in given) {
+    const value = given[name]
+    if (value === undefined || ofConnection.has(name) || listed.includes(name)) continue
+    headers[name] = typeof value === 'string' ? asBytes(value) : value.map(asBytes)
   }
   return headers
 }

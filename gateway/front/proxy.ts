@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
-import httpProxy from '@fastify/http-proxy'
+import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { header } from '../door.ts'
 import { siteOf, type Gateway } from '../gateway.ts'
@@ -170,6 +170,25 @@ function apologise (reply: FastifyReply, error: Error, { logger }: Gateway): voi
 const isIdleClosed = (error: Error | null) =>
   error !== null && 'code' in error && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(String(error.code))
 
+/** How the plugin passes a request on, and its answer back. */
+function howToPass (gateway: Gateway): NonNullable<FastifyHttpProxyOptions['replyOptions']> {
+  return {
+    getUpstream: request => upstreamOf(request as FastifyRequest),
+    rewriteRequestHeaders: (request, headers) =>
+      headersToSite(request as FastifyRequest, headers as IncomingMessage['headers']) as typeof headers,
+    rewriteHeaders: headers => toVisitor(headers as Headers) as typeof headers,
+    retryDelay: ({ err, req, attempt }) => {
+      const isRepeatable = req.method === 'GET' || req.method === 'HEAD'
+      return isRepeatable && attempt === 0 && isIdleClosed(err as Error | null) ? 1 : null
+    },
+    onResponse: (request, reply, response) => {
+      const { stream, statusCode } = response as unknown as { stream: Readable, statusCode: number }
+      passBack(request as FastifyRequest, reply as FastifyReply, statusCode, stream, gateway)
+    },
+    onError: (reply, { error }) => { apologise(reply as FastifyReply, error, gateway) }
+  }
+}
+
 const methods = ['DELETE', 'GET', 'HEAD', 'PATCH', 'POST', 'PUT', 'OPTIONS']
 
 /**
@@ -181,6 +200,7 @@ export async function addFront (app: FastifyInstance, options: FrontOptions): Pr
   const limits = { ...wireLimits, ...options.limits }
   const wire = openWire(limits)
   const tunnels = openTunnels(app, limits.connectMs)
+  const passing = howToPass(gateway)
   app.decorateRequest('passage', null)
   app.addHook('onClose', async () => { await wire.close() })
   await app.register(async front => {
@@ -201,23 +221,14 @@ export async function addFront (app: FastifyInstance, options: FrontOptions): Pr
           return
         }
         beginPassage(request, reply, options)
-        done()
+        // The plugin's own handler would take a path apart that is none: the wire has the real one.
+        try {
+          reply.from('/', passing)
+        } catch (error) {
+          done(error as Error)
+        }
       },
-      replyOptions: {
-        getUpstream: request => upstreamOf(request as FastifyRequest),
-        rewriteRequestHeaders: (request, headers) =>
-          headersToSite(request as FastifyRequest, headers as IncomingMessage['headers']) as typeof headers,
-        rewriteHeaders: headers => toVisitor(headers as Headers) as typeof headers,
-        retryDelay: ({ err, req, attempt }) => {
-          const isRepeatable = req.method === 'GET' || req.method === 'HEAD'
-          return isRepeatable && attempt === 0 && isIdleClosed(err as Error | null) ? 1 : null
-        },
-        onResponse: (request, reply, response) => {
-          const { stream, statusCode } = response as unknown as { stream: Readable, statusCode: number }
-          passBack(request as FastifyRequest, reply as FastifyReply, statusCode, stream, gateway)
-        },
-        onError: (reply, { error }) => { apologise(reply as FastifyReply, error, gateway) }
-      }
+      replyOptions: { getUpstream: passing.getUpstream }
     })
   })
 }

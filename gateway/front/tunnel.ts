@@ -49,7 +49,7 @@ function askSite (
     port: url.port === '' ? undefined : url.port,
     path: request.originalUrl,
     method: request.method,
-    headers: { ...toSite(request, request.headers), connection: 'Upgrade', upgrade: request.headers.upgrade },
+    headers: { ...toSite(request, { ...request.headers }), connection: 'Upgrade', upgrade: request.headers.upgrade },
     // The certificate is that of the name which the visitor asked for.
     servername: isHttps ? request.hostname : undefined,
     agent: false,

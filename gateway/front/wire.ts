@@ -43,15 +43,19 @@ export function openWire (limits: WireLimits): Wire {
   })
   const request = (options: Options, hear: Hear): void => {
     const { path, signal } = (options.headers as unknown as Record<symbol, Carried>)[carried] ?? options
-    agent.request({ ...options, path, signal, headersTimeout: limits.headersMs, bodyTimeout: limits.bodyMs },
-      (error, response) => {
-        try {
-          hear(error, response)
-        } catch (bug) {
-          // Thrown on from here it would be nobody's, and end the process: one page must do.
-          hear(bug instanceof Error ? bug : new Error('the answer could not be passed on'), response)
-        }
-      })
+    // The plugin has made the options for this request alone.
+    options.path = path
+    options.signal = signal
+    options.headersTimeout = limits.headersMs
+    options.bodyTimeout = limits.bodyMs
+    agent.request(options, (error, response) => {
+      try {
+        hear(error, response)
+      } catch (bug) {
+        // Thrown on from here it would be nobody's, and end the process: one page must do.
+        hear(bug instanceof Error ? bug : new Error('the answer could not be passed on'), response)
+      }
+    })
   }
   return {
     // The plugin's types are those of an undici of its own.
