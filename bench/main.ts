@@ -11,6 +11,7 @@ import { toTable, type Figure } from './figures.ts'
 import { measureFront } from './front.ts'
 import { measureIngest } from './ingest.ts'
 import { measureMemory } from './memory.ts'
+import { measurePages } from './page.ts'
 import { canPin, root, stopAll } from './processes.ts'
 import { measureSize } from './size.ts'
 import { measureSteady } from './steady.ts'
@@ -24,7 +25,8 @@ const cases: Record<string, (options: CaseOptions) => Promise<Figure[]>> = {
   steady: measureSteady,
   size: measureSize,
   memory: measureMemory,
-  front: measureFront
+  front: measureFront,
+  page: measurePages
 }
 
 const usage = `usage: npm run bench [-- [case …] [options]]

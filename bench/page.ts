@@ -26,7 +26,7 @@ async function timeClick (page: Page, selector: string, path: string): Promise<n
   await page.goto(siteUrl + '/page', { waitUntil: 'commit' })
   while (!await shows(page)) await page.waitForTimeout(5)
   // The script, where it comes, and its first event are on their way: this is about what the page does from here on.
-  await page.waitForTimeout(200)
+  await page.waitForTimeout(100)
   const clickedMs = await page.evaluate<number>(`(() => {
     const now = performance.timeOrigin + performance.now()
     document.querySelector('${selector}').click()
@@ -42,7 +42,7 @@ async function timeClick (page: Page, selector: string, path: string): Promise<n
 async function timeSubmit (page: Page): Promise<number> {
   await page.goto(siteUrl + '/page', { waitUntil: 'commit' })
   await page.waitForFunction('document.readyState !== "loading"')
-  await page.waitForTimeout(200)
+  await page.waitForTimeout(100)
   return await page.evaluate<number>(`(() => {
     f.addEventListener('submit', event => event.preventDefault())
     const from = performance.now()
@@ -55,7 +55,7 @@ const median = (values: number[]) => values.sort((one, other) => one - other)[va
 
 /** One value per round: the median of `times` clicks; the weathers take turns. */
 export async function measurePages ({ rounds }: Pick<CaseOptions, 'rounds'>): Promise<Figure[]> {
-  const times = 7
+  const times = 5
   const site = await openScriptSite({ consent: 'opt_out' })
   const found = new Map<string, number[]>()
   const note = (what: string, value: number) => { found.set(what, [...found.get(what) ?? [], value]) }
