@@ -102,6 +102,22 @@ test('a lost answer of a network that cannot recognise a copy', async t => {
   t.match(await deliveryOf(pool, seq), { state: 'rejected', reason: 'unknown_whether_sent' })
 })
 
+test('an attempt names its events in the order of the request', async t => {
+  const { pool, deps } = await dispatchWorld(t)
+  const seqs: number[] = []
+  for (const id of ['a', 'b', 'c', 'd']) seqs.push(await storeEvent(pool, { id }))
+  await routeOnce(deps)
+  const [first = 0] = seqs
+  const { day, promised_ms: promisedMs } = await jobFor(pool, first)
+  const target = deps.targets.byId(1)
+  if (target === undefined) throw new Error('no target')
+  const batchOf = (wanted: number[]) => wanted.map(seq => ({ seq, partSeqs: [seq], resendOf: null }))
+  const orders = [seqs.slice(0, 2).toReversed(), seqs.toReversed()]
+  for (const order of orders) await intend(deps, { target, day, promisedMs }, batchOf(order))
+  const { rows } = await pool.query('SELECT event_seqs FROM attempts ORDER BY id')
+  t.same(rows.map(row => row.event_seqs), [orders[0], seqs.slice(2).toReversed()], 'also where some are others\'')
+})
+
 test('two workers with the same job send once', async t => {
   const world = await dispatchWorld(t)
   const { pool, network, deps } = world

@@ -76,6 +76,10 @@ BEGIN
   IF claimed IS NULL THEN
     RETURN;
   END IF;
+  -- In the order of the request: a network may name a place in it, half an hour later.
+  claimed := CASE WHEN cardinality(claimed) = cardinality(p_seqs) THEN p_seqs ELSE ARRAY(
+    SELECT w.seq FROM unnest(p_seqs) WITH ORDINALITY AS w (seq, place) WHERE w.seq = ANY (claimed) ORDER BY w.place
+  ) END;
   UPDATE attempts a SET ended_at = now(), result = 'lost'
     WHERE a.id = p_resend_of AND a.day = p_day AND a.ended_at IS NULL;
   INSERT INTO attempts (id, day, destination_id, lease_until, resend_of, event_seqs, part_seqs)
