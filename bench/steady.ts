@@ -24,6 +24,7 @@ export async function measureSteady ({ world, seconds }: CaseOptions): Promise<F
   const gateway = await startRole({ role: 'gateway', database, world, core: serverCore })
   const worker = await startRole({ role: 'worker', database, world, core: otherCore, destinations: sink.settings })
   let best: { rate: number, us: Record<string, number> } | undefined
+  let slowest: typeof best
   for (const rate of rates) {
     const running = { isOver: false, worstMs: 0 }
     const watching = until(async () => {
@@ -36,8 +37,10 @@ export async function measureSteady ({ world, seconds }: CaseOptions): Promise<F
     running.isOver = true
     await watching
     const isSlow = measured.load.seconds > seconds + patienceMs / 1000
+    const costs = { rate, us: { ...measured.us, postgres: measured.postgresUs } }
+    slowest ??= costs
     if (isSlow || running.worstMs > patienceMs) break
-    best = { rate, us: { ...measured.us, postgres: measured.postgresUs } }
+    best = costs
     await until(async () => await readBacklogMs(database) === 0)
   }
   for (const one of [gateway, worker, sink.sink]) await one.stop()
@@ -46,6 +49,8 @@ export async function measureSteady ({ world, seconds }: CaseOptions): Promise<F
     { case: '7 steady state', what, unit, values: [value] })
   return [
     { ...row(`highest rate, backlog < 2 s for ${seconds} s`, 'events/s', best?.rate ?? 0), bar: { least: 1500 } },
-    ...Object.entries(best?.us ?? {}).map(([name, us]) => row(`CPU per event at that rate: ${name}`, 'µs', us))
+    // A machine that kept no rate still shows where its time went.
+    ...Object.entries((best ?? slowest)?.us ?? {}).map(([name, us]) =>
+      row(`CPU per event at ${(best ?? slowest)?.rate ?? 0} events/s: ${name}`, 'µs', us))
   ]
 }
