@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { brotliCompressSync, crc32, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { test } from 'tap'
 import { ask, asPage, frontWorld, until, type Handler } from '../../test/front_world.ts'
@@ -49,6 +51,13 @@ test('the tag goes into pages, and everything that says something of the bytes f
   t.equal(again.status, 304, 'a page with the tag is confirmed')
   t.equal(again.headers.etag, got.headers.etag)
   t.equal((await world.page('/', { 'if-none-match': '"one"' })).status, 200, 'one that was stored without it is not')
+
+  const since = { 'if-modified-since': 'Mon, 02 Nov 2026 10:00:00 GMT' }
+  world.owner.handle = (request, response) => {
+    response.writeHead(request.headers['if-modified-since'] === undefined ? 200 : 304).end()
+  }
+  t.equal((await world.page('/', { ...since, 'if-none-match': '"one"' })).status, 200, 'not by its age either')
+  t.equal((await world.page('/', since)).status, 304, 'where only the age is asked for, the site knows')
 })
 
 test('everything else passes byte for byte', async t => {
@@ -120,15 +129,25 @@ function megabytes (count: number, onPiece: (sent: number) => void): Readable {
   })
 }
 
-test('a hundred megabytes pass in both directions without staying', async t => {
-  const count = 100
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+/** What is held on to: garbage is no leak, and when it is collected is the machine's own affair. */
+function heldBytes (): number {
+  collect()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
+
+test('sixty megabytes pass in both directions without staying', async t => {
+  const count = 60
   let whole = 0
   for (let at = 0; at < count; at++) whole = crc32(megabyte, whole)
 
   let received = 0
   let before = 0
   let most = 0
-  const look = () => { most = Math.max(most, process.memoryUsage.rss()) }
+  const look = (sent: number) => { if (sent % 20 === 19) most = Math.max(most, heldBytes()) }
   const world = await frontWorld(t, {}, (request, response) => {
     if (request.method === 'POST') {
       request.on('data', (chunk: Buffer) => { received = crc32(chunk, received) })
@@ -141,8 +160,7 @@ test('a hundred megabytes pass in both directions without staying', async t => {
   const { hostname, port } = new URL(world.base)
   // Once through, so that what a process takes for its first request is not counted.
   await world.get('/')
-  before = process.memoryUsage.rss()
-  most = before
+  before = heldBytes()
 
   const down = httpRequest({ hostname, port, path: '/big.zip', headers: { host: 'www.example.com' } })
   down.end()
@@ -158,7 +176,7 @@ test('a hundred megabytes pass in both directions without staying', async t => {
   const [answer] = await once(up, 'response') as [IncomingMessage]
   t.equal(String((await answer.toArray()).join('')), 'taken')
   t.equal(received, whole, 'up')
-  t.ok(most - before < 60 << 20, `memory grew by ${(most - before) / (1 << 20)} MiB`)
+  t.ok(most > 0 && most - before < 24 << 20, `${(most - before) / (1 << 20)} MiB were held on to`)
 })
 
 test('a visitor who is slow slows the site down, and one who leaves ends its work', async t => {
@@ -202,8 +220,14 @@ test('a visitor who is slow slows the site down, and one who leaves ends its wor
 })
 
 test('a site that fails is told of in few words, and a page that breaks off breaks off', async t => {
+  // Impatient for the page that never comes, and for no other: those may take as long as the machine needs.
+  const hanging = await frontWorld(t, {}, () => {}, { front: { limits: { headersMs: 500 } } })
+  const hangs = await hanging.page('/hangs', { 'accept-language': 'de' })
+  t.equal(hangs.status, 504)
+  t.match(hangs.headers, { 'cache-control': 'no-store', 'content-type': 'text/html; charset=utf-8' })
+  t.match(hangs.body.toString(), /nicht erreichbar/)
+
   const world = await frontWorld(t, { insertsScript: true }, (request, response) => {
-    if (request.url === '/hangs') return
     if (request.url === '/cuts') request.socket.destroy()
     if (request.url === '/breaks') {
       response.writeHead(200, { 'content-type': 'text/html' })
@@ -211,16 +235,12 @@ test('a site that fails is told of in few words, and a page that breaks off brea
       setImmediate(() => { request.socket.destroy() })
     }
     if (request.url === '/busy') response.writeHead(503, { 'retry-after': '120' }).end('busy')
-  }, { front: { limits: { headersMs: 500 } } })
+  })
   const busy = await world.page('/busy')
   t.equal(busy.status, 503, 'its own error is its own')
   t.equal(busy.body.toString(), 'busy')
   t.equal(world.seen.length, 1, 'and it is not asked again')
 
-  const hangs = await world.page('/hangs', { 'accept-language': 'de' })
-  t.equal(hangs.status, 504)
-  t.match(hangs.headers, { 'cache-control': 'no-store', 'content-type': 'text/html; charset=utf-8' })
-  t.match(hangs.body.toString(), /nicht erreichbar/)
   const cuts = await world.page('/cuts')
   t.equal(cuts.status, 502)
   t.match(cuts.body.toString(), /cannot be reached/)
@@ -246,7 +266,13 @@ test('a connection that the site closed while it was idle costs no page', async 
 
 test('an upgraded connection is the site\'s own', async t => {
   const world = await frontWorld(t, {}, (request, response) => { response.end(`no upgrade: ${request.url}`) })
+  let breakOff = () => {}
   world.server.on('upgrade', (request, socket) => {
+    if (request.url === '/breaks') {
+      socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 1000\r\n\r\npart')
+      breakOff = () => { (socket as Socket).resetAndDestroy() }
+      return
+    }
     if (request.url === '/refused') {
       socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nX-Why: because\r\n\r\nno')
       return
@@ -288,6 +314,17 @@ test('an upgraded connection is the site\'s own', async t => {
   t.equal(no.statusCode, 403, 'a refusal is the site\'s own')
   t.equal(no.headers['x-why'], 'because')
   t.equal((await no.toArray()).join(''), 'no')
+
+  const breaks = upgrade('/breaks')
+  breaks.end()
+  const [broken] = await once(breaks, 'response') as [IncomingMessage]
+  let part = ''
+  broken.on('data', chunk => { part += String(chunk) })
+  const failed = once(broken, 'error')
+  await until('the part that came', () => part === 'part')
+  breakOff()
+  await failed
+  t.equal(part, 'part', 'and one that breaks off has no second answer in it')
 
   const ordinary = await ask(world.base, '/h2c', { headers: { connection: 'Upgrade', upgrade: 'h2c' } })
   t.equal(ordinary.body.toString(), 'no upgrade: /h2c', 'other upgrades are not offered')

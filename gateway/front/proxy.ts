@@ -83,8 +83,11 @@ function headersToSite (request: FastifyRequest, given: IncomingMessage['headers
     // Unpacking and packing a page costs more than all the rest of passing it on; whoever ends TLS packs it.
     headers['accept-encoding'] = 'identity'
     const tags = unmarkEtags(text(headers['if-none-match']), siteOf(request))
-    if (tags === undefined) delete headers['if-none-match']
-    else headers['if-none-match'] = tags
+    if (headers['if-none-match'] !== undefined && tags === undefined) {
+      // Without the entity tag the page's age would be asked for, and the page without our tag be confirmed after all.
+      delete headers['if-none-match']
+      delete headers['if-modified-since']
+    } else if (tags !== undefined) headers['if-none-match'] = tags
   }
   Reflect.set(headers, carried, { path: request.originalUrl, signal: request.passage?.left })
   return headers

@@ -30,9 +30,17 @@ function refuse (socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
-/** Each ends when the other does, and an error of one is the end of both. */
-function join (one: Duplex, other: Duplex): void {
+/** After this long in silence the other end is asked whether it is still there. */
+const aliveAfterMs = 60_000
+
+/**
+ * Each ends when the other does, and an error of one is the end of both. A socket may say nothing for hours, so silence
+ * is no reason to end it; but a visitor who went without a word would keep both open for ever.
+ */
+function join (one: Socket, other: Socket): void {
   for (const [from, to] of [[one, other], [other, one]] as const) {
+    from.setTimeout(0)
+    from.setKeepAlive(true, aliveAfterMs)
     from.pipe(to)
     from.on('error', () => { to.destroy() })
     from.on('close', () => { to.destroy() })
@@ -55,10 +63,16 @@ function askSite (
     agent: false,
     timeout: connectMs
   })
+  let isAnswered = false
   socket.on('close', () => { onward.destroy() })
   onward.on('timeout', () => { onward.destroy(new Error('no answer in time')) })
-  onward.on('error', () => { refuse(socket, '502 Bad Gateway') })
+  onward.on('error', () => {
+    // In the middle of an answer another one would be taken for a part of it.
+    if (isAnswered) socket.destroy()
+    else refuse(socket, '502 Bad Gateway')
+  })
   onward.on('upgrade', (answer, site, first) => {
+    isAnswered = true
     onward.setTimeout(0)
     socket.write(`HTTP/1.1 101 ${answer.statusMessage ?? ''}\r\n${toLines({
       ...toVisitor(answer.headers), connection: 'Upgrade', upgrade: answer.headers.upgrade
@@ -68,6 +82,7 @@ function askSite (
     join(socket, site)
   })
   onward.on('response', answer => {
+    isAnswered = true
     // No upgrade: an ordinary answer, after which the connection ends.
     socket.write(`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage ?? ''}\r\n${toLines({
       ...toVisitor(answer.headers), connection: 'close'
