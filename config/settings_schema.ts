@@ -173,14 +173,14 @@ export const SettingsFile = Type.Object({
   platform: Type.Optional(Type.Object({
     secrets: Type.Array(Type.String({ minLength: 24, secret: true }), {
       minItems: 1,
-      description: 'What the platform sends as X-Postern-Proxy; 24 characters or longer. Two, to change one for another.'
+      description: 'What the platform sends as X-Postern-Proxy, 24 characters or longer. Two while one is changed.'
     }),
     address_header: Type.String({
       pattern: '^[A-Za-z-]+$',
       default: 'X-Postern-Client',
       description: 'Header in which it names the visitor\'s address: one address, written by the platform itself.'
     })
-  }, { ...closed, description: 'A platform (CDN, host of the site) that passes requests on and has no fixed address.' })),
+  }, { ...closed, description: 'A platform (CDN, host of the site) that passes requests on, from any address.' })),
   rate_limits: Type.Object({
     events_per_minute: Type.Integer({ minimum: 1, default: 600, description: 'Requests to /v1/e per address.' }),
     leads_per_minute: Type.Integer({

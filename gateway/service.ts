@@ -2,8 +2,8 @@
 import type { Keys } from '../config/keys.ts'
 import { openPool, sqlState, type Pool } from '../config/postgres.ts'
 import { alertWith, crowdAlertWith, spoolAlertWith, watchSpool } from './alerts.ts'
-import { openCrowdLog } from './crowd_log.ts'
-import { openCrowds, type CrowdLimits } from './crowds.ts'
+import { openCrowdLog, type CrowdLog } from './crowd_log.ts'
+import { openCrowds, type Crowd, type CrowdLimits, type Crowds } from './crowds.ts'
 import { openIngestLog } from './ingest.ts'
 import { countReceipt, type GatewayLog, type GatewayMetrics } from './journal.ts'
 import type { PlatformProxy } from './proxies.ts'
@@ -71,6 +71,21 @@ Promise<Spool | undefined> {
   }
 }
 
+/** Reads them before the first request: what was found before a restart stays found. */
+async function startCrowds (pool: Pool, { keys, log, metrics, crowdLimits }: GatewayOptions):
+Promise<{ crowds: Crowds, crowdLog: CrowdLog }> {
+  const crowdLog = openCrowdLog(pool, keys, error => {
+    log.error({ error: error.name, code: sqlState(error) }, 'crowds cannot be read or recorded; it is tried again')
+  })
+  const tell = crowdAlertWith(log, metrics)
+  const onFound = (crowd: Crowd) => {
+    crowdLog.record(crowd)
+    tell(crowd)
+  }
+  await crowdLog.sync()
+  return { crowds: openCrowds({ isKnown: crowdLog.isKnown, onFound, limits: crowdLimits }), crowdLog }
+}
+
 /** Starts the gateway half. The schema must be right. Rejects when the port is taken. */
 export async function startGateway (options: GatewayOptions): Promise<GatewayService> {
   const { keys, sites, log, metrics } = options
@@ -100,20 +115,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     },
     onAlert: alertWith(log, metrics)
   })
-  const crowdLog = openCrowdLog(pool, keys, error => {
-    log.error({ error: error.name, code: sqlState(error) }, 'crowds cannot be read or recorded; it is tried again')
-  })
-  const tellCrowd = crowdAlertWith(log, metrics)
-  const crowds = openCrowds({
-    isKnown: crowdLog.isKnown,
-    onFound: crowd => {
-      crowdLog.record(crowd)
-      tellCrowd(crowd)
-    },
-    limits: options.crowdLimits
-  })
-  // Before the first request: what was found before a restart stays found.
-  await crowdLog.sync()
+  const { crowds, crowdLog } = await startCrowds(pool, options)
   const canSpool = () => spool?.hasRoom() === true
   const app = await buildGateway({
     sites,

@@ -4,7 +4,7 @@ import { configuration, freePort, noNginx, startNginx, visit, type Nginx, type P
 import { bodyOf, ownersNginx, startOwnersSite, type OwnersSite } from './owner.ts'
 import { illnesses, standIn, startPostern, type PosternProcess } from './postern_process.ts'
 
-t.setTimeout(170_000)
+t.setTimeout(600_000)
 
 const siteAlone = `upstream owner { server 127.0.0.1:3000; }
 server {
@@ -73,7 +73,7 @@ async function warmUp ({ nginx, deployment }: World): Promise<void> {
   while (!await isWarm()) if (Date.now() > endMs) throw new Error('Postern never answers in time')
 }
 
-const pagesPerFault = 24
+const pagesPerFault = 16
 const atOnce = 8
 
 /** Opens pages, every second one as a landing; each must be whole. The slowest, in milliseconds. */
