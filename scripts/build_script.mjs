@@ -158,7 +158,7 @@ async function write (files) {
 }
 
 async function main () {
-  if (process.argv.includes('--improve-order')) await improveOrder(1000)
+  if (process.argv.includes('--improve-order')) await improveOrder(1500)
   const files = await bundleAll()
   for (const [path, text] of Object.entries(files).filter(([path]) => path.endsWith('.js'))) {
     const size = measure(path === 'dist/s.js' ? withUsualSite(text) : text)

@@ -53,6 +53,7 @@ test('before a grant nothing is stored or sent; the grant sends what waited, and
   t.match(await page.evaluate('document.cookie'), /_fbp=.*_fbc=|_fbc=.*_fbp=/)
   await until('both events and the choice', () => site.events().length === 2 && site.told().length === 1)
   t.same(site.told(), [{ consent: allGranted, page_seed: site.events()[0]?.page_seed }])
+  for (const { type } of site.posts) t.match(type, /^text\/plain/, 'which needs no preflight')
   const [view, cart] = site.events()
   t.match(view, { event_name: 'page_view', page_location: siteUrl + landing, page_title: 'Offer', gpc: false })
   t.match(view, { consent: allGranted, browser_tags: { meta: 'absent' } })

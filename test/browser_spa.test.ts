@@ -59,7 +59,8 @@ for (const api of ['Navigation', 'History']) {
     await until('the redirect', () => views().length === 3)
     await page.evaluate('new Promise(resolve => { addEventListener("popstate", resolve); history.go(-4) })')
     await until('the way back', () => views().length === 4)
-    await page.evaluate('history.replaceState({}, "", "/?q=1"); history.replaceState({}, "", "/c"); document.title = "C"')
+    await page.evaluate(`history.replaceState({}, "", "/?q=1"); history.replaceState({}, "", "/c")
+      document.title = "C"`)
     await until('the replaced path', () => views().length === 5)
     t.same(views(), ['/?gclid=Cj0K.CQ~x Home', '/a A', '/b B', '/ B', '/c C'])
     t.equal(site.events()[4]?.page_referrer, siteUrl + '/')
@@ -100,8 +101,8 @@ test('before a grant no other cookie, no storage and no property of the device i
     for (const name of ['localStorage', 'sessionStorage', 'indexedDB', 'devicePixelRatio', 'innerWidth', 'screen'])
       watch(window, name)
     for (const name of ['width', 'height', 'colorDepth']) watch(Screen.prototype, name)
-    for (const name of ['language', 'languages', 'userAgent', 'platform', 'hardwareConcurrency', 'deviceMemory',
-      'maxTouchPoints', 'plugins']) watch(Navigator.prototype, name)`)
+    for (const name of ['language', 'languages', 'userAgent', 'platform', 'vendor', 'hardwareConcurrency',
+      'deviceMemory', 'maxTouchPoints', 'plugins']) watch(Navigator.prototype, name)`)
   site.pages.set('/', html('<form data-postern-lead action="/thanks" method="post"><button>s</button></form>'))
   await go('/?gclid=Cj0K.CQ~x')
   await page.evaluate('postern.track("search"); dispatchEvent(new Event("pagehide")); postern.privacy()')

@@ -32,9 +32,10 @@ function encodeAnswers (form: HTMLFormElement): URLSearchParams {
 
 /** Puts a value into the form's hidden input for it, made if need be; true if so. What the page itself filled stays. */
 function fill (form: Element, field: string, value: string): boolean {
-  const create = () => Object.assign(document.createElement('input'), { name: 'postern_' + field, type: 'hidden' })
-  const input = findInput(form, field) ?? (value ? form.appendChild<Input>(create()) : null)
-  if (input?.type !== 'hidden' || (input.value && !input.isOurs)) return false
+  const name = 'postern_' + field
+  const input = findInput(form, field) ??
+    (value && form.appendChild<Input>(Object.assign(document.createElement('input'), { name, type: 'hidden' })))
+  if (!input || input.type !== 'hidden' || (input.value && !input.isOurs)) return false
   input.value = value
   return (input.isOurs = true)
 }

@@ -67,8 +67,8 @@ export function openOutbox (complete: (event: PageEvent) => PageEvent): Outbox {
     if (waiting[maxWaiting]) waiting.splice(1, 1)
     // After the task at hand: what happens together travels together, and the page's own tags have been called. WebKit
     // (its vendor is the one with the long name) ends after a week what tags write into cookies, unless the gateway's
-    // answer comes after them (gateway/keeper.ts): there their libraries get the time to load.
+    // answer comes after them (gateway/keeper.ts): there their libraries get the time to load. Asked after a grant.
     if (isLeaving) flush(1)
-    else setTimeout(flush, navigator.vendor?.[11] ? 2000 : 0)
+    else setTimeout(flush, maySend() && navigator.vendor?.[11] ? 2000 : 0)
   }, flush]
 }

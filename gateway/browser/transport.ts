@@ -11,7 +11,7 @@ export const post: Post = (address, body, settle) => {
   /** The keepalive quota is 64 KiB for all requests in flight, in bytes; a character takes three at most. */
   const keepaliveCharacters = 20_000
   // Asynchronous, so that a fetch that the page has broken fails as one that the network has.
-  const send = async () => await fetch(address, {
+  const send = async () => fetch(address, {
     method: 'POST',
     body,
     credentials: 'include',
