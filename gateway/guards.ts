@@ -4,7 +4,7 @@ import { answerBrokenRequest } from './broken_request.ts'
 import { consentRoute } from './consent.ts'
 import { allowOrigin } from './door.ts'
 import type { Paths } from './front/paths.ts'
-import { limitOwnBody, limitSiteBody } from './front/patience.ts'
+import { limitOwnBody, limitSiteBodies } from './front/patience.ts'
 import type { GatewayMetrics } from './journal.ts'
 import { leadRoute } from './leads.ts'
 import { Refusal } from './refusal.ts'
@@ -28,7 +28,7 @@ export function addGuards (app: FastifyInstance, { metrics, findSite, paths, isF
   app.addHook('preClose', async () => { isClosing = true })
   const guard = (request: FastifyRequest, reply: FastifyReply): void => {
     request.site = findSite(request.host) ?? null
-    if (request.url === paths.frontRoute) return limitSiteBody(request)
+    if (request.url === paths.frontRoute) return limitSiteBodies(request)
     if (isFront && request.method === 'POST') limitOwnBody(request, answerBrokenRequest)
     reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
     const route = request.routeOptions.url

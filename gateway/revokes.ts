@@ -18,7 +18,8 @@ export function openRevokeLog (pool: Pool, keys: Keys): RevokeLog {
   return {
     async record (site, visitorIds, { ads, analytics, keepsLandings }, atMs) {
       if (visitorIds.length === 0) return
-      const visitors = visitorIds.map(id => keys.blindIndex(site, 'visitor', id))
+      // Under every secret of the ring: what was stored before the last change of it has the index of its time.
+      const visitors = visitorIds.flatMap(id => keys.blindIndexes(site, 'visitor', id))
       try {
         await pool.query(`
           WITH forgotten AS (DELETE FROM touches WHERE site = $1 AND visitor = ANY($2) AND NOT $5)

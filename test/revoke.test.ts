@@ -1,6 +1,7 @@
 // A revoke that the gateway recorded stops what the dispatcher has not sent yet, and nothing else.
 import t, { test } from 'tap'
 import { explainText } from '../commands/explain_text.ts'
+import { deriveKeys } from '../config/keys.ts'
 import { readJourneys } from '../dispatch/journey.ts'
 import { openRevokeLog } from '../gateway/revokes.ts'
 import { deliveryOf, dispatchWorld, runDispatcher, storeEvent, storeTouch, testKeys, until } from './dispatch_world.ts'
@@ -40,6 +41,18 @@ test('what a visitor did before a revoke is not sent any more; what others did a
   t.same(network.receipts.flatMap(receipt => receipt.ids).sort(), ['after', 'nobodys', 'others'])
   const { rows } = await pool.query<{ visitor: Buffer }>('SELECT visitor FROM touches')
   t.same(rows.map(row => row.visitor.toString('hex')), [testKeys.blindIndex('main', 'visitor', 'v-2').toString('hex')])
+})
+
+test('a revoke finds what was stored before the secret was changed', async t => {
+  const { pool } = await dispatchWorld(t)
+  await storeTouch(pool, 'v-1', { seen_at_ms: Date.now() - 60_000 })
+  const ring = deriveKeys(['a newer secret of the tests, forty characters', 'a secret of the tests, thirty-two characters'])
+  const ads = { ads: true, analytics: false, keepsLandings: false }
+  await openRevokeLog(pool, ring).record('main', ['v-1'], ads, Date.now())
+  const { rows } = await pool.query<{ visitor: Buffer }>('SELECT visitor FROM revokes')
+  t.same(rows.map(row => row.visitor.toString('hex')).sort(),
+    ring.blindIndexes('main', 'visitor', 'v-1').map(index => index.toString('hex')).sort())
+  t.equal((await pool.query('SELECT FROM touches')).rowCount, 0, 'and forgets the landings of that time')
 })
 
 test('what is taken back is what stops: analytics or ads, whichever was newer than the event', async t => {
