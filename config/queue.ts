@@ -92,10 +92,17 @@ function goOn (boss: PgBoss, name: string): void {
   }
 }
 
+/**
+ * For the pool inside pg-boss, which hands them to `pg`: on a line that swallows everything its fetches would wait for
+ * the kernel to give up, a quarter of an hour, and the worker with them.
+ */
+const patience = { query_timeout: 20_000, keepAlive: true, keepAliveInitialDelayMillis: 10_000 }
+
 /** Opens the queues of a worker. The schema must have been migrated. */
 export async function openQueue (options: QueueOptions): Promise<JobQueue> {
   const boss = new PgBoss({
     ...base,
+    ...patience,
     connectionString: options.url,
     application_name: 'postern queue',
     max: options.max ?? 5,

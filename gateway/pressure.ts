@@ -19,9 +19,10 @@ export interface Pressure {
 
 /**
  * A busy gateway has a short queue in its event loop, and the queue of the ingest log is bounded by itself: what these
- * limits see is an overload that neither has caught. Utilisation is no limit: at full speed there is none left.
+ * limits see is an overload that neither has caught. A machine that is busy with others is slow, too, and still serves.
+ * Utilisation is no limit: at full speed there is none left.
  */
-export const pressure: Pressure = { eventDelayMs: 400, leadDelayMs: 2000, eventMemory: 0.85, leadMemory: 0.95 }
+export const pressure: Pressure = { eventDelayMs: 1500, leadDelayMs: 5000, eventMemory: 0.85, leadMemory: 0.95 }
 
 const sampleMs = 1000
 /** A burst, a long garbage collection or a busy neighbour is over by then. */

@@ -25,7 +25,7 @@ http {
   access_log off;
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${folder}/${name};`).join(' ')}
   upstream postern {
-    ${ports.map(one => `server 127.0.0.1:${one} max_fails=1 fail_timeout=1s;`).join(' ')}
+    ${ports.map(one => `server 127.0.0.1:${one} max_fails=0;`).join(' ')}
     keepalive 64;
   }
   server {

@@ -7,6 +7,7 @@ import { migrate } from '../../../config/migrate.ts'
 import { closeBooks } from '../books.ts'
 import { runNetworks } from '../networks.ts'
 import { findNginxObstacle, startNginx } from '../nginx.ts'
+import { untilReady } from '../processes.ts'
 import { expect, type Scenario } from '../scenario.ts'
 import { quantiles, startTraffic } from '../traffic.ts'
 import { inOwnWorld } from '../world.ts'
@@ -57,6 +58,7 @@ export const migration: Scenario = {
     reader.release()
     await migrated
     const migrationSeconds = Math.round((performance.now() - startedMs) / 100) / 10
+    await untilReady(nextGateway)
     const nextWorker = await world.run('worker', {}, { main })
     await wait(3000)
     const exitCodes: (number | null)[] = []

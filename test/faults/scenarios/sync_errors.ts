@@ -1,5 +1,7 @@
 // The spool's disk says EIO when it is asked to sync: nothing is acknowledged that was not synced.
 import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { closeBooks, linesWith } from '../books.ts'
 import { expect, type Scenario } from '../scenario.ts'
@@ -8,10 +10,11 @@ import { inOwnWorld } from '../world.ts'
 
 const libraries = ['/usr/lib/fiu/fiu_run_preload.so', '/usr/lib/fiu/fiu_posix_preload.so']
 
-/** One sync in three fails, as `fiu-run -x -c …` would have it. */
-const failingSyncs = {
-  LD_PRELOAD: libraries.join(':'),
-  FIU_ENABLE: 'enable_random name=posix/io/sync/*,probability=0.3\n'
+/** One sync in three fails from now on: what `fiu-ctrl -c … PID` does. */
+async function failSyncs (pipe: string, pid: number): Promise<void> {
+  await writeFile(`${pipe}-${pid}.in`, 'enable_random name=posix/io/sync/*,probability=0.3\n')
+  const answer = await readFile(`${pipe}-${pid}.out`, 'utf8')
+  if (answer.trim() !== '0') throw new Error(`libfiu says ${answer}`)
 }
 
 export const syncErrors: Scenario = {
@@ -22,7 +25,9 @@ export const syncErrors: Scenario = {
   rate: 100,
   findObstacle: () => libraries.every(existsSync) ? null : 'needs libfiu: apt-get install libfiu0',
   run: async (say, rate) => await inOwnWorld({ networks: [], say }, async world => {
-    const gateway = await world.run('gateway', failingSyncs)
+    const pipe = join(world.folder, 'fiu')
+    const gateway = await world.run('gateway', { LD_PRELOAD: libraries.join(':'), FIU_CTRL_FIFO: pipe })
+    await failSyncs(pipe, gateway.pid())
     const traffic = startTraffic({ urls: [gateway.url], rate })
     await wait(2000)
     await world.postgres.stop()
