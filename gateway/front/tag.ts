@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { Transform, type Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
+import { remember } from '../bounded.ts'
 import type { Site } from '../site.ts'
 import { text, type Headers } from './headers.ts'
 import { openPrologue } from './prologue.ts'
@@ -89,9 +90,10 @@ export const ofBytes = ['content-length', 'content-encoding', 'content-md5', 'di
   'accept-ranges']
 
 /** Marks the entity tags of pages with the tag in them: `"x"` of the site becomes `W/"x-p<these digits>"`. */
-function markOf (site: Site): string {
-  return `-p${createHash('sha256').update(scriptTag(site.prefix, undefined)).digest('hex').slice(0, 8)}`
-}
+const markOf = ({ prefix }: Site): string => markFor(prefix)
+
+const markFor = remember(1000, prefix =>
+  `-p${createHash('sha256').update(scriptTag(prefix, undefined)).digest('hex').slice(0, 8)}`)
 
 /** The page's entity tag, weak because the site's own says nothing of the tag's nonce. */
 export function markEtag (etag: string | undefined, site: Site): string | undefined {
