@@ -2,6 +2,8 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 import { test, type Test } from 'tap'
 import { clickIdKinds } from '../schema/identity.ts'
 import { mostCookies } from '../gateway/landing_route.ts'
@@ -123,9 +125,9 @@ test('it fails open', async t => {
 })
 
 /** A slow machine may need several tries to answer within the patience that is shipped. */
-async function untilCookies (openOnce: () => Promise<Response>): Promise<void> {
+async function untilCookies (openOnce: () => Promise<Response>, count = 4): Promise<void> {
   const endMs = Date.now() + 60_000
-  while ((await openOnce()).headers.getSetCookie().length < 4) {
+  while ((await openOnce()).headers.getSetCookie().length < count) {
     if (Date.now() > endMs) throw new Error('the cookies never come')
   }
 }
@@ -158,4 +160,54 @@ test('it knows every click id, and takes as many cookies as there are', t => {
   const page = readFileSync(new URL('../deploy/nginx/path_page.conf', import.meta.url), 'utf8')
   t.equal([...page.matchAll(/^add_header Set-Cookie \$postern_cookie_\d+ always;$/gm)].length, mostCookies)
   t.end()
+})
+
+/** What the snippets import of their platforms, as far as they use it. */
+const platforms: Record<string, string> = {
+  'next/server': 'export const NextResponse = { next: () => new Response("<p>The page</p>") }',
+  '@vercel/functions': `export const ipAddress = request => request.headers.get('x-real-ip')
+    export const next = ({ headers }) => new Response("<p>The page</p>", { headers })`
+}
+
+/** A snippet of docs/deploy.md, bundled with postern.js and with stand-ins for its platform. */
+async function loadSnippet (code: string): Promise<Record<string, unknown>> {
+  const edge = fileURLToPath(new URL('../deploy/edge/', import.meta.url))
+  const { outputFiles: [file] } = await build({
+    stdin: { contents: code, resolveDir: edge },
+    bundle: true,
+    write: false,
+    format: 'esm',
+    define: { 'import.meta.env': 'process.env' },
+    plugins: [{
+      name: 'platforms',
+      setup: ({ onResolve, onLoad }) => {
+        onResolve({ filter: /^(next\/|@vercel)/ }, ({ path }) => ({ path, namespace: 'platforms' }))
+        onLoad({ filter: /.*/, namespace: 'platforms' }, ({ path }) => ({ contents: platforms[path] }))
+      }
+    }]
+  })
+  return await import(`data:text/javascript,${encodeURIComponent(file?.text ?? '')}`) as Record<string, unknown>
+}
+
+test('the snippets of docs/deploy.md', async t => {
+  const { base } = await edgeWorld(t)
+  Object.assign(process.env, { POSTERN_ORIGIN: base, POSTERN_PROXY_SECRET: secret })
+  const docs = readFileSync(new URL('../docs/deploy.md', import.meta.url), 'utf8')
+  const snippets = [...docs.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code = '']) => code)
+  t.equal(snippets.length, 3)
+  const request = (url: string) => new Request(url, { headers: { ...browser, 'x-real-ip': '203.0.113.7' } })
+  for (const code of snippets) {
+    const { onRequest, proxy, default: middleware } = await loadSnippet(code) as Record<string,
+      ((...given: unknown[]) => Promise<Response>) | undefined>
+    const open = async (url: string): Promise<Response> => {
+      if (onRequest === undefined) return await (proxy ?? middleware)?.(request(url)) ?? new Response()
+      return await onRequest({ request: request(url), clientAddress: '203.0.113.7' }, openPage)
+    }
+    await untilCookies(async () => await open(landing), 3)
+    const page = await open('https://www.example.com/offer')
+    t.strictSame([await page.text(), page.headers.has('cache-control') && onRequest === undefined],
+      ['<p>The page</p>', false])
+    const json = await open('https://www.example.com/_p/s.json')
+    t.match(await json.json(), { integrity: /^sha384-/ }, code.split('\n', 1)[0] ?? '')
+  }
 })
