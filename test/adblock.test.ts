@@ -21,7 +21,7 @@ const ourPaths = ['/s.js', ...hashes.map(hash => `/s.${hash}.js`), '/s.json', '/
   '/v1/me']
 
 /** Paths of the gateway that no page asks for: for servers, and for the operator. */
-const notForBrowsers = [/^\/v1\/events/, /^\/v1\/leads\/[:{]/, /^\/v1\/sources/]
+const notForBrowsers = [/^\/v1\/events/, /^\/v1\/leads\/[:{]/, /^\/v1\/sources/, /^\/v1\/landing$/, /^\/v1\/check$/]
 
 const domains = ['example.com', 'example.de', 'example.co.uk', 'example.org', 'example.net', 'example.io', 'example.fr',
   'example.nl', 'example.pl', 'example.co.jp', 'example.com.br', 'example.com.au', 'example.ch', 'example.at',
