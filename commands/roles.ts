@@ -74,12 +74,8 @@ export async function startRole (options: RoleOptions): Promise<Running> {
   try {
     const database = await openDatabase(process, log)
     started.push(['database', database.stop])
-    const pool = openPool({
-      url: database.url,
-      isPooled: database.directUrl !== undefined,
-      name: `postern ${role} admin`,
-      onError: error => { log.warn({ error: error.name, code: sqlState(error) }, 'postgres closed a connection') }
-    })
+    const isPooled = database.directUrl !== undefined
+    const pool = openPool({ url: database.url, isPooled, name: `postern ${role} admin`, onError: tellClosed(log) })
     started.push(['admin pool', async () => { await pool.end() }])
     const metrics = createMetrics(version)
     const pools: Record<string, Pool> = { admin: pool }
@@ -127,6 +123,10 @@ export async function startRole (options: RoleOptions): Promise<Running> {
     await stop()
     throw error
   }
+}
+
+function tellClosed (log: Log): (error: Error) => void {
+  return error => { log.warn({ error: error.name, code: sqlState(error) }, 'postgres closed a connection') }
 }
 
 /** The half that may come up late. */
