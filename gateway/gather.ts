@@ -1,7 +1,7 @@
 // What a request says around its body: the choice in the consent cookie, the networks' cookies, the page, the browser.
 import { effective, type Consent, type EffectiveConsent } from '../schema/consent.ts'
 import { parseConsentCookie, type ConsentChoice } from '../schema/consent_cookie.ts'
-import { consentPlatforms, type PlatformChoice } from '../schema/consent_platforms.ts'
+import { consentPlatforms, type ConsentPlatform, type PlatformChoice } from '../schema/consent_platforms.ts'
 import type { EventData } from '../schema/event.ts'
 import { knownCookie } from '../schema/identity.ts'
 import { remember } from './bounded.ts'
@@ -64,10 +64,33 @@ function ownChoice ({ jar, site }: Pick<Incoming, 'jar' | 'site'>, nowMs: number
   return found
 }
 
+/** What a platform's cookies say; of those that come twice, as in ownChoice(), a denial in any, and the older time. */
+function readPlatform (name: ConsentPlatform, jar: Incoming['jar']): PlatformChoice | undefined {
+  let found: PlatformChoice | undefined
+  for (let at = 0, hasMore = true; hasMore; at++) {
+    hasMore = false
+    const choice = consentPlatforms[name].read(cookie => {
+      const values = jar.get(cookie) ?? []
+      hasMore ||= values.length > at + 1
+      return values[Math.min(at, values.length - 1)]
+    })
+    if (choice === undefined || found === undefined) {
+      found ??= choice
+      continue
+    }
+    const [one, other] = [found.chosenAtSeconds, choice.chosenAtSeconds]
+    found = {
+      consent: strictest(found.consent, choice.consent),
+      chosenAtSeconds: one === undefined || other === undefined ? undefined : Math.min(one, other)
+    }
+  }
+  return found
+}
+
 /** The choice in the cookies of the site's consent platforms, while it holds. */
 function platformChoice ({ jar, site }: Pick<Incoming, 'jar' | 'site'>, nowMs: number): PlatformChoice | undefined {
   for (const name of site.consentCookies) {
-    const choice = consentPlatforms[name].read(cookie => jar.get(cookie)?.[0])
+    const choice = readPlatform(name, jar)
     if (choice !== undefined && (choice.chosenAtSeconds ?? nowMs / 1000) * 1000 + site.consentDays * dayMs > nowMs) {
       return choice
     }
@@ -76,7 +99,7 @@ function platformChoice ({ jar, site }: Pick<Incoming, 'jar' | 'site'>, nowMs: n
 }
 
 /** What both say; where one denies, it is denied. */
-function strictest (one: Partial<Consent>, other: Partial<Consent>): Partial<Consent> {
+function strictest<T extends Partial<Consent>> (one: T, other: T): T {
   const denied = Object.entries({ ...one, ...other }).map(([key]) => key as keyof Consent)
     .filter(key => one[key] === 'denied' || other[key] === 'denied')
   return { ...one, ...other, ...Object.fromEntries(denied.map(key => [key, 'denied'])) }

@@ -2,7 +2,7 @@
 import { test } from 'tap'
 import { formatConsentCookie } from '../schema/consent_cookie.ts'
 import type { Consent } from '../schema/consent.ts'
-import { gatewayWorld, granted, setCookiesOf, type Answer } from '../test/gateway_world.ts'
+import { gatewayWorld, granted, setCookiesOf, site, type Answer } from '../test/gateway_world.ts'
 import { readJar } from './cookies.ts'
 
 const nowSeconds = Math.floor(Date.now() / 1000)
@@ -98,6 +98,31 @@ test('of several choices the stricter counts', async t => {
     const data = (await world.parts()).at(-1)?.data
     t.equal(data?.click_ids !== undefined, hasAds, `${what}: ads`)
     t.equal(data?.cookies?._ga !== undefined, hasAnalytics, `${what}: analytics`)
+  }
+})
+
+test('so it does of several choices in a consent platform\'s cookie', async t => {
+  const world = await gatewayWorld(t, { sites: [{ ...site, consentCookies: ['cookiebot', 'onetrust'] }] })
+  const cookiebot = (isYes: boolean, ageDays = 1) => `CookieConsent=${encodeURIComponent(
+    `{necessary:true,statistics:${isYes},marketing:${isYes},utc:${Date.now() - ageDays * 86_400_000}}`)}`
+  const closed = `OptanonAlertBoxClosed=${new Date(Date.now() - 86_400_000).toISOString()}`
+  const groups = (isYes: boolean) =>
+    `OptanonConsent=${isYes ? 'groups=C0002%3A1%2CC0004%3A1' : 'groups=C0002%3A0%2CC0004%3A0'}`
+  const cases: [what: string, cookie: string, isYes: boolean][] = [
+    ['yes', cookiebot(true), true], ['no', cookiebot(false), false],
+    ['yes before no', `${cookiebot(true)}; ${cookiebot(false, 9)}`, false],
+    ['no before yes', `${cookiebot(false)}; ${cookiebot(true)}`, false],
+    ['no between two', `${cookiebot(true)}; ${cookiebot(false)}; ${cookiebot(true)}`, false],
+    ['yes twice', `${cookiebot(true)}; ${cookiebot(true, 9)}`, true],
+    ['nonsense before yes', `CookieConsent=x; ${cookiebot(true)}`, true],
+    ['nonsense behind yes', `${cookiebot(true)}; CookieConsent=`, true],
+    ['two of one cookie of a pair', `${closed}; ${groups(true)}; ${groups(false)}`, false],
+    ['a pair that agrees', `${closed}; ${groups(true)}; ${groups(true)}`, true]
+  ]
+  for (const [what, cookie, isYes] of cases) {
+    await world.post({ event_name: 'page_view', page_location: 'https://www.example.com/?gclid=Gc_1234' },
+      { headers: { cookie } })
+    t.equal((await world.parts()).at(-1)?.data.click_ids !== undefined, isYes, what)
   }
 })
 

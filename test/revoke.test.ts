@@ -46,7 +46,9 @@ test('what a visitor did before a revoke is not sent any more; what others did a
 test('a revoke finds what was stored before the secret was changed', async t => {
   const { pool } = await dispatchWorld(t)
   await storeTouch(pool, 'v-1', { seen_at_ms: Date.now() - 60_000 })
-  const ring = deriveKeys(['a newer secret of the tests, forty characters', 'a secret of the tests, thirty-two characters'])
+  const ring = deriveKeys([
+    'a newer secret of the tests, forty characters', 'a secret of the tests, thirty-two characters'
+  ])
   const ads = { ads: true, analytics: false, keepsLandings: false }
   await openRevokeLog(pool, ring).record('main', ['v-1'], ads, Date.now())
   const { rows } = await pool.query<{ visitor: Buffer }>('SELECT visitor FROM revokes')
