@@ -168,8 +168,8 @@ test('a copy that has to be repeated carries what is allowed by then, and the pa
 }, async t => {
   const { site, page, show, received } = await openDesk(t)
   site.collector = 'is unavailable'
-  await show(form('data-postern-lead="fetch"', '<input type="hidden" name="postern_consent_ad_storage" value="by_page">') +
-    '<script>f.onsubmit = () => false</script>')
+  const said = '<input type="hidden" name="postern_consent_ad_storage" value="by_page">'
+  await show(form('data-postern-lead="fetch"', said) + '<script>f.onsubmit = () => false</script>')
   await grant(page)
   await page.click('#send')
   await until('the refused copy', () => received('/v1/leads').length > 0)

@@ -111,7 +111,8 @@ test('the WordPress plugin: what it prints runs, a marked form is a lead, an ord
   const purchase = JSON.stringify({ transaction_id: '1042', value: 19.9, currency: 'EUR' })
   site.pages.set('/', `<head><script>${stub}</script><script async src="${base}${file}"></script></head>
     <form class="wpcf7-form" ${attribute}="${mode}" method="post" action="/">
-    <input name="your-email" value="a@example.com"><button>s</button></form><script>${order.replace('{$purchase}', purchase)}
+    <input name="your-email" value="a@example.com"><button>s</button></form>
+    <script>${order.replace('{$purchase}', purchase)}
     document.forms[0].addEventListener('submit', event => event.preventDefault())</script>`)
   const page = await (await site.open()).newPage()
   await page.goto(siteUrl + '/')

@@ -51,10 +51,8 @@ export function openPage (options: DOMStringMap): Page {
     gpc
   })
   const [add, flush] = openOutbox(complete)
-
   // A copy: what the page changes afterwards is another event.
-  const remember = guarded((event: PageEvent) =>
-    isRefused() || add(JSON.parse(JSON.stringify(event)) as PageEvent))
+  const remember = guarded((event: PageEvent) => isRefused() || add(JSON.parse(JSON.stringify(event)) as PageEvent))
 
   const settle = () => {
     // Before the pixel runs; where it is on the page already, the cookies are its own.
@@ -62,7 +60,6 @@ export function openPage (options: DOMStringMap): Page {
     flush()
   }
   const hear = guarded((given: unknown) => choose(given, settle))
-
   const track = (name: string, params?: Record<string, unknown>) => {
     const id = eventIdFor(name, params)
     remember({
