@@ -4,7 +4,7 @@ import { readCountry } from '../../person/country.ts'
 import { readEmail } from '../../person/email.ts'
 import { cleanText, hashed, notAccepted, readGivenHash, type Reading } from '../../person/hashing.ts'
 import { readPhoneNumber } from '../../person/phone.ts'
-import { rememberShared } from '../../person/shared.ts'
+import { rememberShared } from '../../person/names_and_places.ts'
 
 /** GA4 takes a user_id up to this length. */
 const longestUserId = 256

@@ -4,7 +4,7 @@ import { readCountry } from '../../person/country.ts'
 import { readEmail } from '../../person/email.ts'
 import { cleanText, hashed, notAccepted, type Reading } from '../../person/hashing.ts'
 import { readPhoneNumber } from '../../person/phone.ts'
-import { rememberShared } from '../../person/shared.ts'
+import { rememberShared } from '../../person/names_and_places.ts'
 
 /** Only with its dot, and nothing behind it but a name: Google's own tools leave `Dr.Alex` and `Mr Alex` whole. */
 const title = /^(?:mr|mrs|ms|dr)\.(?:\s+|$)/

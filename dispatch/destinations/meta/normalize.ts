@@ -9,7 +9,7 @@ import { readName } from '../../person/name.ts'
 import { readPhoneDigits } from '../../person/phone.ts'
 import { readPostalCode } from '../../person/postal_code.ts'
 import { hasRegionTable, readRegionCode } from '../../person/region.ts'
-import { rememberShared } from '../../person/shared.ts'
+import { rememberShared } from '../../person/names_and_places.ts'
 
 const genders = new Map([['f', 'f'], ['female', 'f'], ['m', 'm'], ['male', 'm']])
 

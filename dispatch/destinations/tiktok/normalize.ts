@@ -5,7 +5,7 @@ import { readEmail } from '../../person/email.ts'
 import { cleanText, hashed, notAccepted, readGivenHash, type Reading } from '../../person/hashing.ts'
 import { readPhoneNumber } from '../../person/phone.ts'
 import { readPostalCode } from '../../person/postal_code.ts'
-import { rememberShared } from '../../person/shared.ts'
+import { rememberShared } from '../../person/names_and_places.ts'
 
 const maxPlaceLength = 100
 
