@@ -14,7 +14,7 @@ function openBad (port: number, first: string | Buffer, drip = ''): Bad {
   const bad: Bad = { socket, heard: '', openedMs: performance.now(), closedMs: null }
   const timer = setInterval(() => { if (drip !== '' && !socket.destroyed) socket.write(drip) }, 1000)
   socket.on('error', () => undefined)
-  socket.on('data', data => { bad.heard += data.toString('latin1').slice(0, 2000) })
+  socket.on('data', data => { bad.heard = (bad.heard + data.toString('latin1')).slice(0, 200_000) })
   // Who answers by closing its half is done with us.
   socket.on('end', () => { socket.destroy() })
   socket.on('close', () => {
