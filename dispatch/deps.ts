@@ -24,7 +24,7 @@ export interface Timings {
 }
 
 export const timings: Timings = {
-  leaseMs: 45_000, promiseMs: 45_000, jobBudgetMs: 20_000, sweepMs: 5000, routeBusyMs: 100, routeIdleMs: 250
+  leaseMs: 45_000, promiseMs: 45_000, jobBudgetMs: 20_000, sweepMs: 5000, routeBusyMs: 50, routeIdleMs: 250
 }
 
 /** The configured destinations of all sites. */
