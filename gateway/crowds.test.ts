@@ -2,7 +2,7 @@
 import { test, type Test } from 'tap'
 import { createMetrics } from '../config/metrics.ts'
 import { testDatabase } from '../test/database.ts'
-import { granted, send, setCookiesOf, site, testKeys, type Answer } from '../test/gateway_world.ts'
+import { gatewayWorld, granted, send, setCookiesOf, site, testKeys, type Answer } from '../test/gateway_world.ts'
 import { openCrowds, placeOf, type Crowd } from './crowds.ts'
 import { startGateway, type GatewayService } from './service.ts'
 
@@ -134,4 +134,22 @@ test('a cached Set-Cookie: the id is ended for all who have it, in each process 
     const answer = await ask(first.url, { ...event, event_name: 'scroll' }, cookie, '203.0.40.7')
     t.equal(setCookiesOf(answer).get('_ga')?.value, isKept ? '' : undefined, 'what was kept came from the cache, too')
   }
+})
+
+test('the addresses of a proxy that is not believed are no places of its visitors', async t => {
+  const seen: (string | undefined)[] = []
+  const crowds = { isCrowd: ({ address }: { address: string | undefined }) => { seen.push(address); return false } }
+  const cases: [trustProxy: string[], headers: Record<string, string>, address: string | undefined][] = [
+    [[], {}, '127.0.0.1'],
+    [[], { 'x-forwarded-for': '203.0.113.9' }, undefined],
+    [['127.0.0.1'], { 'x-forwarded-for': '203.0.113.9' }, '203.0.113.9'],
+    [['127.0.0.1'], {}, '127.0.0.1']
+  ]
+  for (const [trustProxy, headers, address] of cases) {
+    const world = await gatewayWorld(t, { trustProxy, crowds })
+    const cookie = jarOf(await world.post(event))
+    t.equal((await world.post(event, { headers: { ...headers, cookie } })).status, 202)
+    t.equal(seen.at(-1), address, JSON.stringify([trustProxy, headers]))
+  }
+  t.equal(seen.length, cases.length)
 })

@@ -97,7 +97,9 @@ export function disownCrowd<T extends Omit<Incoming, 'posts' | 'sentAt' | 'isOve
     cookieName: site.cookies.visitor, jar, scope, nowMs, consentDays: site.consentDays, grantedAtMs: nowMs
   }, keys)
   if (visitorId === undefined) return incoming
-  if (!crowds.isCrowd({ site: site.name, visitorId, address: browser.ip, nowMs })) return incoming
+  // A platform's rewrite comes from as many addresses as it has machines: those are no places of its visitor's.
+  const address = incoming.isOfUnknownProxy === true ? undefined : browser.ip
+  if (!crowds.isCrowd({ site: site.name, visitorId, address, nowMs })) return incoming
   const isKept = (name: string) => jar.has(site.cookies.keeper) && keptCookie(name) !== undefined
   const disowned = [...jar.keys()].filter(name =>
     [site.cookies.visitor, site.cookies.keeper, '_fbp', '_fbc'].includes(name) || isKept(name))

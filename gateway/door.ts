@@ -106,6 +106,7 @@ Omit<Incoming, 'posts' | 'sentAt' | 'isOverLimit'> {
         ? undefined
         : readCountry(header(request, site.countryHeader))
     },
+    isOfUnknownProxy: !visitor.isForwarded && request.headers['x-forwarded-for'] !== undefined,
     gpc: header(request, 'sec-gpc') === '1',
     referrer: isOfSite ? referrer : undefined,
     language: /^\s*([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*)/.exec(header(request, 'accept-language') ?? '')?.[1],

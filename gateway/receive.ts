@@ -35,6 +35,8 @@ export interface Incoming {
   disowned?: readonly string[]
   scope: CookieScope
   browser: BrowserFacts
+  /** A proxy that is not believed passed it on: the address is likely that proxy's own, one of many. */
+  isOfUnknownProxy?: boolean
   /** The Sec-GPC header. */
   gpc: boolean
   /** The Referer header: the page, where the body does not name it. */
