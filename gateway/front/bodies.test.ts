@@ -217,6 +217,11 @@ test('a visitor who is slow slows the site down, and one who leaves ends its wor
   await until('the site to be asked', () => isAsked)
   second.destroy()
   await until('the site to hear it before it has answered', () => isClosed)
+
+  world.owner.handle = request => { request.socket.destroy() }
+  t.equal((await world.page('/cuts')).status, 502)
+  const blamed = world.lines.filter(line => line.status === 502)
+  t.equal(blamed.length, 1, 'the log blames the site for its own failure, and not for those who left')
 })
 
 test('a site that fails is told of in few words, and a page that breaks off breaks off', async t => {

@@ -156,9 +156,12 @@ function apologise (reply: FastifyReply, error: Error, { logger }: Gateway): voi
   const { request } = reply
   const status = statusOf(error)
   const cause = error.cause instanceof Error ? error.cause : error
-  logger.warn({
-    site: request.site?.name, status, error: 'code' in cause ? cause.code : cause.name
-  }, 'the site behind the gateway did not answer')
+  // A visitor who has gone ends the question to the site, and nobody is to blame for that.
+  if (!reply.raw.destroyed) {
+    logger.warn({
+      site: request.site?.name, status, error: 'code' in cause ? cause.code : cause.name
+    }, 'the site behind the gateway did not answer')
+  }
   for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
   reply.status(status).headers({ 'cache-control': 'no-store', 'retry-after': '5' })
   if (!isDocumentRequest(request)) {
