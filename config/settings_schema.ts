@@ -114,7 +114,7 @@ export const Site = Type.Object({
   consent_cookies: Type.Array(Type.Enum([...consentPlatformNames]), {
     default: [],
     description: 'Consent platforms whose own cookies tell of the visitor\'s choice where ours does not: before any ' +
-      'script, and without one. See README, "Consent".'
+      'script, and without one. See README, "In production".'
   }),
   defaults: Defaults,
   thank_you: Type.Optional(Type.String({
