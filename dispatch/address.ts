@@ -1,5 +1,5 @@
 // Cleans a page address before it leaves: origin, path and allow-listed query keys, nothing that looks personal.
-import { remember } from './remember.ts'
+import { remember } from '../config/bounded.ts'
 
 /** Query keys that always may leave: they describe the campaign, not the visitor. */
 const campaignKeys = ['utm_source', 'utm_medium', 'utm_campaign', 'utm_term', 'utm_content', 'utm_id']

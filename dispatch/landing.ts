@@ -3,7 +3,7 @@ import { clickIdKind } from '../schema/identity.ts'
 import type { MergedEvent } from '../schema/event.ts'
 import { cleanAddress, type AddressRules } from './address.ts'
 import type { OutgoingLanding } from './destination.ts'
-import { remember } from './remember.ts'
+import { remember } from '../config/bounded.ts'
 
 /** A key of Google's landing addresses, and what its values look like (google.md §2.7, §5). */
 const gadKey = /^gad_\w{1,40}$/

@@ -1,5 +1,5 @@
 // An address of a page, parsed once for all events that name it: a page's events come one after another.
-import { remember } from './bounded.ts'
+import { remember } from '../config/bounded.ts'
 import { registrableDomain } from './site.ts'
 
 export interface PageAddress {

@@ -5,7 +5,7 @@ import { prepared, type Pool } from '../config/postgres.ts'
 import { eventKey, toPlaintexts, transactionClaim } from '../schema/sealing.ts'
 import { subjectsOf } from '../schema/subject.ts'
 import { hasContact, type Arrival, type Receipt } from './arrival.ts'
-import { remember, type Known } from './bounded.ts'
+import { remember, type Known } from '../config/bounded.ts'
 import { appendStatement, toColumns } from './columns.ts'
 
 /** One arrival as columns; sealed, so that nothing personal waits in memory longer than it must. */

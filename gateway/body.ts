@@ -1,5 +1,5 @@
 // The bytes of a request → what was posted: a JSON value, or a form's entries. Bounded before anything is parsed.
-import { remember } from './bounded.ts'
+import { remember } from '../config/bounded.ts'
 
 /** A form's entries in their order. Of a file only its name, type and size are kept. */
 export type FormEntry = [name: string, value: string | { name: string, type: string, size: number }]

@@ -2,7 +2,7 @@
 import { isOutage } from '../config/postgres.ts'
 import { Unavailable, type Arrival, type Receipt } from './arrival.ts'
 import type { Row } from './append.ts'
-import { rememberKnown } from './bounded.ts'
+import { rememberKnown } from '../config/bounded.ts'
 import { openCircuit, type Circuit } from './circuit.ts'
 import { startDrain, type Drain } from './drain.ts'
 import { SpoolFull, type Spool } from './spool/spool.ts'

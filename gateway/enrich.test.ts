@@ -2,7 +2,6 @@
 import { test } from 'tap'
 import { collectClickIds, withoutClickIds } from './clicks.ts'
 import { enrich, plainIp, readCampaign, readCountry } from './enrich.ts'
-import { remember, rememberFirst } from './bounded.ts'
 import { isLoopback, openSites, registrableDomain } from './site.ts'
 import { base32 } from './lead_id.ts'
 import { browserAgent as chrome, site } from '../test/gateway_world.ts'
@@ -141,16 +140,6 @@ test('hosts find their site; cookies find their domain', t => {
   for (const host of ['localhost', 'localhost:1', '127.0.0.1', '127.9.9.9:80', '[::1]:80',
     'a.localhost']) t.ok(isLoopback(host), host)
   for (const host of ['localhost.example.com', '10.0.0.1', '127.0.0.1.example.com']) t.notOk(isLoopback(host), host)
-  t.end()
-})
-
-test('a bounded memory computes once and forgets the longest unused', t => {
-  const computed: string[] = []
-  const upper = remember(2, key => { computed.push(key); return key.toUpperCase() })
-  for (const key of ['a', 'b', 'a', 'c', 'a', 'b']) t.equal(upper(key), key.toUpperCase())
-  t.strictSame(computed, ['a', 'b', 'c', 'b'])
-  const first = rememberFirst(10)
-  t.strictSame([first('x', 1), first('x', 2), first('y', 3)], [1, 1, 3])
   t.end()
 })
 

@@ -5,7 +5,7 @@ import { UAParser } from 'ua-parser-js'
 import type { Static } from 'typebox'
 import type { Campaign, Device, EventData } from '../schema/event.ts'
 import { readPageAddress } from './address.ts'
-import { remember } from './bounded.ts'
+import { remember } from '../config/bounded.ts'
 
 /** The headers that describe a browser, in lower case; only these are read. */
 export interface BrowserFacts {

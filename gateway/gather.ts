@@ -4,7 +4,7 @@ import { parseConsentCookie, type ConsentChoice } from '../schema/consent_cookie
 import { consentPlatforms, type ConsentPlatform, type PlatformChoice } from '../schema/consent_platforms.ts'
 import type { EventData } from '../schema/event.ts'
 import { knownCookie } from '../schema/identity.ts'
-import { remember } from './bounded.ts'
+import { remember } from '../config/bounded.ts'
 import { collectClickIds } from './clicks.ts'
 import { plausibleStart } from './clock.ts'
 import type { BrowserFacts } from './enrich.ts'

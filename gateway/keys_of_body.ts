@@ -1,6 +1,6 @@
 // The keys that mean something in an event's body, and one look through a body that finds them all.
 import { clickIdKind } from '../schema/identity.ts'
-import { remember } from './bounded.ts'
+import { remember } from '../config/bounded.ts'
 import { personKeyOfParameter } from './person.ts'
 
 /** The keys with a meaning of their own, each with the other names it is known under. */

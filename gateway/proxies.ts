@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { BlockList, isIP } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { remember } from './bounded.ts'
+import { remember } from '../config/bounded.ts'
 import { Refusal } from './refusal.ts'
 
 /** An address as balancers write it: some add the port, and then put IPv6 into brackets. Anything else stands. */

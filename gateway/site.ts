@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { getDomain } from 'tldts'
 import type { ConsentRule } from '../schema/consent.ts'
 import type { ConsentPlatform } from '../schema/consent_platforms.ts'
-import { remember } from './bounded.ts'
+import { remember } from '../config/bounded.ts'
 import type { SiteVendors } from './vendors/vendor.ts'
 
 export interface CookieNames { visitor: string, consent: string, keeper: string }

@@ -3,7 +3,7 @@ import type { Keys } from '../config/keys.ts'
 import { isDataError, isOutage, sqlState, type Pool } from '../config/postgres.ts'
 import { appendRows, setAside, touchName, toRow, type Row } from './append.ts'
 import type { Arrival, Receipt } from './arrival.ts'
-import type { Known } from './bounded.ts'
+import type { Known } from '../config/bounded.ts'
 
 /** An arrival on its way into Postgres. */
 export interface Pending { arrival: Arrival, row: Row }

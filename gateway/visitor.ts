@@ -4,7 +4,7 @@ import { makeFbc, makeFbp, parseFbValue } from '../schema/identity.ts'
 import type { EventData } from '../schema/event.ts'
 import type { Storable } from '../schema/consent.ts'
 import type { PageSeed } from './clock.ts'
-import { rememberKnown, type Known } from './bounded.ts'
+import { rememberKnown, type Known } from '../config/bounded.ts'
 import { plausibleStart } from './clock.ts'
 import { setCookie, type CookieScope, type Jar } from './cookies.ts'
 

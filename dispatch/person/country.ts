@@ -24,7 +24,7 @@ import sv from 'i18n-iso-countries/langs/sv.json' with { type: 'json' }
 import tr from 'i18n-iso-countries/langs/tr.json' with { type: 'json' }
 import uk from 'i18n-iso-countries/langs/uk.json' with { type: 'json' }
 import zh from 'i18n-iso-countries/langs/zh.json' with { type: 'json' }
-import { remember } from '../remember.ts'
+import { remember } from '../../config/bounded.ts'
 
 /** English first: where two languages give one name to two countries, the first keeps it only if it is English. */
 const locales = [en, de, fr, es, it, nl, pt, pl, sv, da, nb, fi, cs, sk, hu, ro, hr, el, tr, bg, ru, uk, ja, zh]

@@ -1,6 +1,6 @@
 // What many people have in common, names and places, is normalised once and remembered for a while.
 import type { Normalized, PersonField } from '../destination.ts'
-import { remember } from '../remember.ts'
+import { remember } from '../../config/bounded.ts'
 
 /** A destination's normalisation. Of the fields below it must depend on value and country alone. */
 export type Normalize = (field: PersonField, value: string, country?: string, nowMs?: number) => Normalized

@@ -2,7 +2,7 @@
 import { getCountryCallingCode, isSupportedCountry, parsePhoneNumberFromString } from 'libphonenumber-js/max'
 import type { CountryCode, PhoneNumber } from 'libphonenumber-js/max'
 import type { Reading } from './hashing.ts'
-import { remember } from '../remember.ts'
+import { remember } from '../../config/bounded.ts'
 import { readCountry } from './country.ts'
 
 const fewestDigits = 7

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { Transform, type Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
-import { remember } from '../bounded.ts'
+import { remember } from '../../config/bounded.ts'
 import type { Site } from '../site.ts'
 import { text, type Headers } from './headers.ts'
 import { openPrologue } from './prologue.ts'

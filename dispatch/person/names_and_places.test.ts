@@ -1,21 +1,6 @@
-// What is remembered is what would be computed, for as many keys as it may be.
+// What is remembered of names, places and numbers is what would be normalised anew.
 import { test } from 'tap'
-import { normalize } from './destinations/meta/normalize.ts'
-import { remember } from './remember.ts'
-
-test('a result is computed once while it is asked for, and forgotten behind many others', t => {
-  const asked: string[] = []
-  const read = remember(4, key => {
-    asked.push(key)
-    return key.length
-  })
-  const long = 'x'.repeat(501)
-  for (const key of ['a', 'a', 'bb', 'a', 'ccc', 'a', 'dddd', 'a', 'eeeee', 'bb', long, long]) {
-    t.equal(read(key), key.length, key.slice(0, 5))
-  }
-  t.same(asked, ['a', 'bb', 'ccc', 'dddd', 'eeeee', 'bb', long, long])
-  t.end()
-})
+import { normalize } from '../destinations/meta/normalize.ts'
 
 test('names and places are remembered by field, country and value', t => {
   for (let round = 0; round < 2; round++) {

@@ -1,4 +1,8 @@
 // A small memory that forgets what was not asked for the longest: results that are computed once per distinct value.
+// Both halves have use for it; what it holds never reaches a disk.
+
+/** Longer keys come once: to keep them would only cost memory. */
+const longestKey = 1000
 
 /**
  * Remembers up to `most` results of `compute` by key, in two halves: what is asked for moves into the newer one, and
@@ -12,6 +16,7 @@ export function remember<T> (most: number, compute: (key: string) => T): (key: s
     const found = newer.get(key)
     if (found !== undefined) return found
     const value = older.get(key) ?? compute(key)
+    if (key.length > longestKey) return value
     if (newer.size >= half) {
       older = newer
       newer = new Map()
