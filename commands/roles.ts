@@ -235,7 +235,7 @@ export function explainFailure (error: unknown): string {
   if (error instanceof CannotStart) return error.message
   if (!(error instanceof Error)) return String(error)
   if ('code' in error && error.code === 'EADDRINUSE' && 'port' in error) {
-    return `port ${String(error.port)} is taken: stop what listens there, or choose another port (README, "Ports")`
+    return `port ${String(error.port)} is taken: stop what listens there, or choose another port (README, "Settings")`
   }
   if (isOutage(error)) return noAnswer(error)
   return error.stack ?? error.message

@@ -47,12 +47,21 @@ export function toSite (request: FastifyRequest, headers: IncomingHttpHeaders): 
   headers['x-real-ip'] = address
   headers['x-forwarded-host'] = host
   headers['x-forwarded-proto'] = protocol
+  headers['cdn-loop'] = headers['cdn-loop'] === undefined ? 'postern' : `${String(headers['cdn-loop'])}, postern`
   if (headers.cookie !== undefined) {
     const cookie = withoutCookies(headers.cookie, Object.values(siteOf(request).cookies))
     if (cookie === undefined) delete headers.cookie
     else headers.cookie = cookie
   }
   return headers as Headers
+}
+
+/**
+ * Whether a request has been through gateways so often that its upstream must lead back to one (RFC 8586): a loop would
+ * take every socket of the machine for a single page. Two in a row may be meant.
+ */
+export function goesRound (headers: IncomingHttpHeaders): boolean {
+  return String(headers['cdn-loop'] ?? '').split(',').filter(name => name.trim() === 'postern').length > 2
 }
 
 const beyondAscii = /[^\x20-\x7E\t]/

@@ -117,3 +117,16 @@ test('a proxy that is believed says who asks, and of which host', async t => {
     host: 'www.example.com', 'x-forwarded-for': '203.0.113.9', 'x-forwarded-proto': 'https'
   })
 })
+
+test('an upstream that leads back to the gateway ends after a few rounds', async t => {
+  const world = await frontWorld(t)
+  world.owner.handle = (request, response) => {
+    ask(world.base, request.url ?? '', { headers: request.headers }).then(({ status, body }) => {
+      response.writeHead(status).end(body)
+    }, () => { response.destroy() })
+  }
+  const got = await world.page('/')
+  t.equal(got.status, 508)
+  t.equal(world.seen.length, 3)
+  t.equal(world.lines.at(-1)?.message, 'the upstream leads back to this gateway')
+})

@@ -9,7 +9,7 @@ import { siteOf, type Gateway } from '../gateway.ts'
 import { captureLanding, isDocumentRequest, keepLanding, type Landing } from '../landing.ts'
 import { pagePolicy, unreachablePage } from '../pages.ts'
 import { hostName } from '../site.ts'
-import { text, toSite, toVisitor, type Headers } from './headers.ts'
+import { goesRound, text, toSite, toVisitor, type Headers } from './headers.ts'
 import type { Paths } from './paths.ts'
 import { readPolicies } from './policy.ts'
 import { isShared, privately } from './sharing.ts'
@@ -221,6 +221,11 @@ export async function addFront (app: FastifyInstance, options: FrontOptions): Pr
       disableRequestLogging: true,
       internalRewriteLocationHeader: false,
       preHandler: (request, reply, done) => {
+        if (goesRound(request.headers)) {
+          gateway.logger.error({ site: siteOf(request).name }, 'the upstream leads back to this gateway')
+          reply.status(508).header('cache-control', 'no-store').send('Loop Detected')
+          return
+        }
         const upgrade = tunnels.upgradeOf(request)
         if (upgrade !== undefined) {
           tunnels.open(request, reply, upgrade, upstreamOf(request))
