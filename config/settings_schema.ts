@@ -88,10 +88,10 @@ const GoogleTagGateway = Type.Object({
 }, closed)
 
 export const Site = Type.Object({
-  hosts: Type.Array(Type.String({ pattern: host }), {
+  hosts: Type.Array(Type.String({ pattern: host, description: 'A bare name like t.example.com.' }), {
     minItems: 1, description: 'The host names under which browsers reach Postern for this site: t.example.com.'
   }),
-  origins: Type.Array(Type.String({ pattern: origin }), {
+  origins: Type.Array(Type.String({ pattern: origin, description: 'Scheme and host alone: https://www.example.com.' }), {
     minItems: 1, description: 'The origins of the site\'s own pages: https://www.example.com.'
   }),
   prefix: Type.String({
