@@ -260,6 +260,26 @@ test('a site that fails is told of in few words, and a page that breaks off brea
   t.ok(world.lines.some(line => line.error === 'ECONNREFUSED'), 'the reason is')
 })
 
+test('a page that is packed otherwise than it says, or not to its end', async t => {
+  const packings: [encoding: string, pack: (text: string) => Buffer][] = [['gzip', gzipSync], ['deflate', deflateSync],
+    ['br', brotliCompressSync], ['zstd', zstdCompressSync]]
+  for (const [encoding, pack] of packings) {
+    const world = await frontWorld(t, { insertsScript: true }, send('no such bytes', { 'content-encoding': encoding }))
+    const wrong = await world.page('/')
+    t.equal(wrong.status, 502, encoding)
+    t.match(wrong.headers['content-type'], /html/)
+    t.equal(wrong.headers['content-encoding'], undefined)
+
+    // Several blocks of it: the last is what is cut.
+    const long = `${html}${randomBytes(300_000).toString('hex')}`
+    const packed = pack(long)
+    world.owner.handle = send(packed.subarray(0, packed.length - 2), { 'content-encoding': encoding })
+    const cut = await world.page('/')
+    t.equal(cut.status, 200)
+    t.ok(cut.body.toString().startsWith(tagged.slice(0, 60)), 'what came is shown')
+  }
+})
+
 test('a connection that the site closed while it was idle costs no page', async t => {
   const world = await frontWorld(t, {}, (request, response) => {
     response.end('here')

@@ -13,7 +13,7 @@ import { goesRound, text, toSite, toVisitor, type Headers } from './headers.ts'
 import type { Paths } from './paths.ts'
 import { readPolicies } from './policy.ts'
 import { isShared, privately } from './sharing.ts'
-import { decoderFor, isPage, markEtag, ofBytes, scriptTag, unmarkEtags, withTag } from './tag.ts'
+import { decoderFor, isPage, markEtag, ofBytes, scriptTag, Undecodable, unmarkEtags, withTag } from './tag.ts'
 import { openTunnels } from './tunnel.ts'
 import { carried, openWire, wireLimits, type WireLimits } from './wire.ts'
 
@@ -212,6 +212,10 @@ export async function addFront (app: FastifyInstance, options: FrontOptions): Pr
   await app.register(async front => {
     // Bodies pass as they come, in any size.
     front.removeAllContentTypeParsers()
+    front.setErrorHandler((error, _request, reply) => {
+      if (!(error instanceof Undecodable)) throw error
+      apologise(reply, error, gateway)
+    })
     await front.register(httpProxy, {
       upstream: '',
       prefix: paths.frontRoute,

@@ -1,7 +1,7 @@
 // Puts the script's tag into a page on its way to the visitor, and changes nothing else of it.
 import { createHash } from 'node:crypto'
 import { Transform, type Readable } from 'node:stream'
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
+import { constants, createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
 import { remember } from '../../config/bounded.ts'
 import type { Site } from '../site.ts'
 import { text, type Headers } from './headers.ts'
@@ -30,12 +30,19 @@ export function isPage (status: number, headers: Headers): boolean {
     !/\battachment\b/i.test(text(headers['content-disposition']) ?? '')
 }
 
+// What breaks off is shown as far as it came, as browsers do it.
+const asFarAsItComes = { finishFlush: constants.Z_SYNC_FLUSH }
 const decoders: Record<string, () => Transform> = {
-  gzip: () => createGunzip(),
-  'x-gzip': () => createGunzip(),
-  deflate: () => createInflate(),
-  br: () => createBrotliDecompress(),
-  zstd: () => createZstdDecompress()
+  gzip: () => createGunzip(asFarAsItComes),
+  'x-gzip': () => createGunzip(asFarAsItComes),
+  deflate: () => createInflate(asFarAsItComes),
+  br: () => createBrotliDecompress({ finishFlush: constants.BROTLI_OPERATION_FLUSH }),
+  zstd: () => createZstdDecompress({ finishFlush: constants.ZSTD_e_flush })
+}
+
+/** The site's body is not in the encoding that its headers name. `cause` is what the decoder says. */
+export class Undecodable extends Error {
+  override name = 'Undecodable'
 }
 
 /**
@@ -78,7 +85,8 @@ export function withTag (body: Readable, decoder: Transform | undefined, tag: Bu
   let last: Readable = body
   for (const next of streams) {
     const from = last
-    from.on('error', error => { next.destroy(error) })
+    const tell = (error: Error) => from === decoder ? new Undecodable('not in its encoding', { cause: error }) : error
+    from.on('error', error => { next.destroy(tell(error)) })
     next.on('close', () => { from.destroy() })
     last = from.pipe(next)
   }
