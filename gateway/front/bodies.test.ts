@@ -1,4 +1,5 @@
 // Bodies through the gateway in front of a site: byte for byte, as they come, in any size; and pages with the tag.
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'

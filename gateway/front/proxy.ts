@@ -247,8 +247,3 @@ export async function addFront (app: FastifyInstance, options: FrontOptions): Pr
     })
   })
 }
-
-/** Whether a request for an upgrade is one for the site's WebSockets; any other is an ordinary request. */
-export function isForTunnel (raw: IncomingMessage, paths: Paths): boolean {
-  return raw.headers.upgrade?.toLowerCase() === 'websocket' && 'site' in paths.destinationOf(raw)
-}

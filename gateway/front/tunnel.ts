@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { toSite, toVisitor, type Headers } from './headers.ts'
+import type { Paths } from './paths.ts'
 
 /** The socket of a request that asked for an upgrade, and what came after its head. */
 export interface Upgrade { socket: Socket, head: Buffer }
@@ -122,4 +123,9 @@ export function openTunnels (app: FastifyInstance, connectMs: number): Tunnels {
       askSite(request, upgrade, upstream, connectMs)
     }
   }
+}
+
+/** Whether a request for an upgrade is one for the site's WebSockets; any other is an ordinary request. */
+export function isForTunnel (raw: IncomingMessage, paths: Paths): boolean {
+  return raw.headers.upgrade?.toLowerCase() === 'websocket' && 'site' in paths.destinationOf(raw)
 }
