@@ -3,7 +3,9 @@ import { test } from 'tap'
 import { Value } from 'typebox/value'
 import { createMetrics } from '../config/metrics.ts'
 import { startFakeNetworks } from '../demo/networks/fake_networks.ts'
-import { deliveryOf, fictionalNetwork, json, storeEvent, testKeys, until } from '../test/dispatch_world.ts'
+import {
+  deliveryOf, fictionalNetwork, json, startFictional, storeEvent, testKeys, until
+} from '../test/dispatch_world.ts'
 import { testDatabase } from '../test/database.ts'
 import { fictional, fictionalTarget } from '../test/fictional.ts'
 import meta from './destinations/meta/destination.ts'
@@ -76,27 +78,9 @@ test('a restart with other settings resumes what was paused; one with the same s
 test('stopping hears the answer of a request under way', async t => {
   const { url, pool } = await testDatabase(t)
   const { network, acceptAll } = await fictionalNetwork(t)
-  const { site, settings } = fictionalTarget()
   const silent = () => undefined
-  const dispatch = await startDispatch({
-    databaseUrl: url,
-    keys: testKeys,
-    sites: [{
-      rules: site,
-      destinations: [{
-        name: 'fictional',
-        type: 'fictional',
-        mode: 'live',
-        events: 'all',
-        endpoint: network.origin,
-        params: [],
-        own: settings
-      }]
-    }],
-    log: { info: silent, warn: silent, error: silent },
-    metrics: createMetrics('test'),
-    destinationOf: () => fictional
-  })
+  const log = { info: silent, warn: silent, error: silent }
+  const dispatch = await startFictional(url, network.origin, log)
   let answer = silent as () => void
   network.answer = (receipt, response) => { answer = () => acceptAll(receipt, response) }
   const seq = await storeEvent(pool)

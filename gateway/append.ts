@@ -79,6 +79,19 @@ export interface RowDeps {
   keptTouches: Pick<Known, 'has'>
 }
 
+/** What a part is called, by whom and when, in clear. */
+function namesOf (part: Arrival['part']) {
+  return {
+    site: part.site,
+    receiptId: part.receipt_id,
+    receivedAt: new Date(part.received_at_ms),
+    occurredAt: new Date(part.occurred_at_ms),
+    eventName: part.event_name,
+    eventId: part.event_id,
+    trust: part.trust
+  }
+}
+
 /** Seals a landing: nothing of it is stored but the touch. */
 function toLandingRow (arrival: Arrival, { keys, keptTouches }: RowDeps): Row {
   const { part } = arrival
@@ -87,15 +100,9 @@ function toLandingRow (arrival: Arrival, { keys, keptTouches }: RowDeps): Row {
   const visitor = visitorId === undefined ? null : visitorIndex(part.site, visitorId, keys)
   const touch = toTouch(arrival, visitor, keys, keptTouches)
   return {
-    site: part.site,
-    receiptId: part.receipt_id,
-    receivedAt: new Date(part.received_at_ms),
-    occurredAt: new Date(part.occurred_at_ms),
-    eventName: part.event_name,
-    eventId: part.event_id,
+    ...namesOf(part),
     digest: none,
     claim: null,
-    trust: part.trust,
     hasContact: false,
     isBot: false,
     visitor,
@@ -119,15 +126,9 @@ export function toRow (arrival: Arrival, { keys, keptTouches }: RowDeps, country
   const visitorId = part.data.visitor_id
   const visitor = visitorId === undefined ? null : visitorIndex(part.site, visitorId, keys)
   return {
-    site: part.site,
-    receiptId: part.receipt_id,
-    receivedAt: new Date(part.received_at_ms),
-    occurredAt: new Date(part.occurred_at_ms),
-    eventName: part.event_name,
-    eventId: part.event_id,
+    ...namesOf(part),
     digest: eventKey(part.event_name, part.event_id),
     claim: transactionClaim(part.event_name, part.data.transaction_id),
-    trust: part.trust,
     hasContact: hasContact(part.data),
     isBot: part.data.bot !== undefined,
     visitor,

@@ -2,10 +2,8 @@
 import { t, test } from 'tap'
 import { createMetrics } from '../config/metrics.ts'
 import { openPool, type Pool, type PoolClient } from '../config/postgres.ts'
-import { startDispatch } from '../dispatch/service.ts'
 import { startGateway } from '../gateway/service.ts'
-import { fictionalNetwork, until } from './dispatch_world.ts'
-import { fictional, fictionalTarget } from './fictional.ts'
+import { fictionalNetwork, startFictional, until } from './dispatch_world.ts'
 import { granted, send, site, testKeys } from './gateway_world.ts'
 import { ownPostgres } from './own_postgres.ts'
 import { spoolFolder } from './spool_world.ts'
@@ -58,26 +56,7 @@ test('ten connections', async t => {
   for (const client of taken) client.release(true)
   await until(() => lines, said => said.some(message => /the spool is empty/.test(message)), 120_000)
 
-  const { site: rules, settings } = fictionalTarget()
-  const dispatch = await startDispatch({
-    databaseUrl: url,
-    keys: testKeys,
-    sites: [{
-      rules,
-      destinations: [{
-        name: 'fictional',
-        type: 'fictional',
-        mode: 'live',
-        events: 'all',
-        endpoint: network.origin,
-        params: [],
-        own: settings
-      }]
-    }],
-    log,
-    metrics: createMetrics('test'),
-    destinationOf: () => fictional
-  })
+  const dispatch = await startFictional(url, network.origin, log)
   t.teardown(dispatch.stop)
   const answers: { status: number }[] = []
   for (let round = 0; round < 5; round++) answers.push(...await postMany(10))

@@ -16,6 +16,7 @@ import { targetsOf, timings, type Deps, type Timings } from '../dispatch/deps.ts
 import { startDispatcher } from '../dispatch/dispatcher.ts'
 import { queueName, type SendJob } from '../dispatch/schedule.ts'
 import { createSender, sendLimits } from '../dispatch/send.ts'
+import { startDispatch } from '../dispatch/service.ts'
 import type { Target } from '../dispatch/target.ts'
 import { createTokens } from '../dispatch/token.ts'
 import { fictional, fictionalTarget, granted } from './fictional.ts'
@@ -218,4 +219,22 @@ export async function runningWorld (t: Test, given?: Parameters<typeof dispatchW
   const world = await dispatchWorld(t, given)
   await runDispatcher(t, world)
   return world
+}
+
+/** The dispatch half as a service with one destination: the fictional one, at `endpoint`. The caller stops it. */
+export async function startFictional (
+  databaseUrl: string, endpoint: string, log: Parameters<typeof startDispatch>[0]['log']
+) {
+  const { site: rules, settings: own } = fictionalTarget()
+  const destination = {
+    name: 'fictional', type: 'fictional', mode: 'live' as const, events: 'all' as const, endpoint, params: [], own
+  }
+  return await startDispatch({
+    databaseUrl,
+    keys: testKeys,
+    sites: [{ rules, destinations: [destination] }],
+    log,
+    metrics: createMetrics('test'),
+    destinationOf: () => fictional
+  })
 }

@@ -1,10 +1,8 @@
 // The network between Postern and Postgres breaks, loudly and silently: posts are answered, and all heals by itself.
 import { t, test } from 'tap'
 import { createMetrics } from '../config/metrics.ts'
-import { startDispatch } from '../dispatch/service.ts'
 import { startGateway } from '../gateway/service.ts'
-import { fictionalNetwork, until } from './dispatch_world.ts'
-import { fictional, fictionalTarget } from './fictional.ts'
+import { fictionalNetwork, startFictional, until } from './dispatch_world.ts'
 import { granted, send, site, testKeys } from './gateway_world.ts'
 import { ownPostgres } from './own_postgres.ts'
 import { spoolFolder } from './spool_world.ts'
@@ -35,26 +33,7 @@ test('a line to Postgres that is cut, and one that swallows everything', async t
     spool: { folder: await spoolFolder(t), mostBytes: 1 << 28, leastFreeBytes: 0 }
   })
   t.teardown(gateway.stop)
-  const { site: rules, settings } = fictionalTarget()
-  const dispatch = await startDispatch({
-    databaseUrl,
-    keys: testKeys,
-    sites: [{
-      rules,
-      destinations: [{
-        name: 'fictional',
-        type: 'fictional',
-        mode: 'live',
-        events: 'all',
-        endpoint: network.origin,
-        params: [],
-        own: settings
-      }]
-    }],
-    log,
-    metrics: createMetrics('test'),
-    destinationOf: () => fictional
-  })
+  const dispatch = await startFictional(databaseUrl, network.origin, log)
   t.teardown(dispatch.stop)
   let serial = 0
   const post = async () => {

@@ -3,22 +3,12 @@ import t, { test, type Test } from 'tap'
 import { siteUrl } from '../script_site.ts'
 import { browsers, type Browser, type BrowserCookie, type Driver, type Tab } from './driver.ts'
 import { clicks, landing, pages } from './pages.ts'
+import { until } from './until.ts'
 import { browserWorld, type BrowserWorld, type StoredEvent } from './world.ts'
 
 t.setTimeout(400_000)
 
 interface Visit { browser: Browser, driver: Driver, world: BrowserWorld }
-
-/** Waits for a state for at most a minute; throws with what was found last. */
-async function until<T> (what: string, look: () => Promise<T> | T, isSo: (found: T) => boolean): Promise<T> {
-  const endMs = Date.now() + 60_000
-  for (;;) {
-    const found = await look()
-    if (isSo(found)) return found
-    if (Date.now() > endMs) throw new Error(`waited too long for ${what}; there was ${JSON.stringify(found)}`)
-    await new Promise<void>(resolve => { setTimeout(resolve, 25) })
-  }
-}
 
 /** Goes to a page of the site and waits until the script has taken the stub's place. */
 async function land (tab: Tab, path: string): Promise<void> {

@@ -3,9 +3,10 @@ import t, { test, type Test } from 'tap'
 import { allDenied, allGranted, collectorUrl, siteUrl, stub } from '../script_site.ts'
 import type { BrowserCookie, Driver, Tab } from './driver.ts'
 import { noWebkit, openWebkit } from './webkit.ts'
+import { until } from './until.ts'
 import { browserWorld, type BrowserWorld } from './world.ts'
 
-t.setTimeout(170_000)
+t.setTimeout(400_000)
 
 const dayMs = 86_400_000
 
@@ -44,17 +45,6 @@ const pages = new Map([['', collectorUrl], ['/inside', `${siteUrl}/_p`]].flatMap
   ...numbers.map(number => [`${folder}/page${number}`, page(base, run)] as const),
   [`${folder}/quiet`, page(base, '')] as const
 ]))
-
-/** Waits for a state; throws with what was found last. A busy machine is slow, so the patience is long. */
-async function until<T> (what: string, look: () => Promise<T>, isSo: (found: T) => boolean): Promise<T> {
-  const endMs = Date.now() + 60_000
-  for (;;) {
-    const found = await look()
-    if (isSo(found)) return found
-    if (Date.now() > endMs) throw new Error(`waited too long for ${what}; there was ${JSON.stringify(found)}`)
-    await new Promise<void>(resolve => { setTimeout(resolve, 25) })
-  }
-}
 
 interface Visit { driver: Driver, world: BrowserWorld, tab: Tab, folder: string }
 
