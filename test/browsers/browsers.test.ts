@@ -116,7 +116,7 @@ async function visitWithoutGrant (t: Test, { driver, world }: Visit): Promise<vo
   t.equal(event?.visitor, null)
   const rows = JSON.stringify([event, lead])
   for (const id of Object.values(clicks)) t.notOk(rows.includes(id), `no row names ${id}`)
-  t.notMatch(rows, /_fb[pc]|"fb\.1\./)
+  t.notMatch(rows, /"_fb[pc]"|"fb\.1\./)
   const { rows: touches } = await world.pool.query('SELECT FROM touches')
   t.equal(touches.length, 0)
   await finishDeliveries(world)
