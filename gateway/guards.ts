@@ -21,8 +21,11 @@ export interface Ways {
   isFront: boolean
 }
 
-/** Everything that happens to every request: the site of its host, CORS, headers, counting; and 503 while closing. */
-export function addGuards (app: FastifyInstance, { metrics, findSite, paths, isFront }: Ways): void {
+/**
+ * Everything that happens to every request: the site of its host, CORS, headers, counting; and 503 while closing.
+ * Gives back whether that is so, for what is answered past the hooks.
+ */
+export function addGuards (app: FastifyInstance, { metrics, findSite, paths, isFront }: Ways): () => boolean {
   let isClosing = false
   app.decorateRequest('site', null)
   app.addHook('preClose', async () => { isClosing = true })
@@ -66,6 +69,7 @@ export function addGuards (app: FastifyInstance, { metrics, findSite, paths, isF
     if (reply.statusCode === 503 && !isSite) metrics.ingestShed.inc({ reason: 'unavailable' })
     done()
   })
+  return () => isClosing
 }
 
 /** Counts requests; the counter of each route and status is looked up once. */

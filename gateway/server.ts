@@ -116,7 +116,7 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
-  addGuards(app, { metrics: deps.metrics, findSite, paths, isFront })
+  const isClosing = addGuards(app, { metrics: deps.metrics, findSite, paths, isFront })
   await addPressureGuard(app, deps.metrics, kindOf, deps.pressure)
   handleErrors(app, ({ route, error }) => {
     const { name, stack } = error instanceof Error ? error : { name: 'unknown', stack: undefined }
@@ -125,7 +125,7 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
     deps.logger.error({ route, error: name, frames }, 'request failed')
   }, apologise)
   await addRoutes(app, deps, gateway)
-  if (isFront) await addFront(app, { ...deps.front, paths, gateway })
+  if (isFront) await addFront(app, { ...deps.front, paths, gateway, isClosing })
   app.setNotFoundHandler((request, reply) => {
     const allow = methods[request.url.split('?', 1)[0] ?? '']
     if (allow === undefined || request.site === null) throw new Refusal('not_found', 'there is nothing at this address')

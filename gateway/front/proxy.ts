@@ -1,25 +1,23 @@
 // In front of the site: whatever is asked of its hosts outside our prefix goes to the owner's own server, and back.
-import { EventEmitter } from 'node:events'
-import type { IncomingMessage } from 'node:http'
-import type { Readable } from 'node:stream'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { header } from '../door.ts'
 import { siteOf, type Gateway } from '../gateway.ts'
-import { captureLanding, isDocumentRequest, keepLanding, type Landing } from '../landing.ts'
+import { captureLanding, isDocumentRequest, type Landing } from '../landing.ts'
 import { pagePolicy, unreachablePage } from '../pages.ts'
-import { hostName } from '../site.ts'
+import { passBack } from './answer.ts'
 import { goesRound, text, toSite, toVisitor, type Headers } from './headers.ts'
 import type { Paths } from './paths.ts'
-import { readPolicies } from './policy.ts'
-import { isShared, privately } from './sharing.ts'
-import { decoderFor, isPage, markEtag, ofBytes, scriptTag, Undecodable, unmarkEtags, withTag } from './tag.ts'
+import { Undecodable, unmarkEtags } from './tag.ts'
 import { openTunnels } from './tunnel.ts'
-import { carried, openWire, wireLimits, type WireLimits } from './wire.ts'
+import { carried, openWire, wireLimits, type Carried, type SiteBody, type WireLimits } from './wire.ts'
 
 export interface FrontOptions {
   paths: Paths
   gateway: Gateway
+  /** Whether the server is about to end, and a kept-alive connection with it. */
+  isClosing: () => boolean
   limits?: Partial<WireLimits>
   /** In place of captureLanding(), for tests: a page must not care what becomes of it. */
   capture?: typeof captureLanding
@@ -31,8 +29,8 @@ interface Passage {
   wantsTag: boolean
   /** There as soon as it is decided. A page whose answer is faster goes without. */
   landing?: Landing
-  /** Says `abort` when the visitor goes before all of the answer has come. */
-  left: EventEmitter
+  /** Where the answer goes. */
+  visitor: ServerResponse
 }
 
 declare module 'fastify' {
@@ -59,11 +57,8 @@ function becomesPage (request: FastifyRequest): boolean {
 
 function beginPassage (request: FastifyRequest, reply: FastifyReply, options: FrontOptions): void {
   const { gateway, capture = captureLanding } = options
-  const passage: Passage = {
-    wantsTag: siteOf(request).insertsScript && becomesPage(request), left: new EventEmitter()
-  }
+  const passage: Passage = { wantsTag: siteOf(request).insertsScript && becomesPage(request), visitor: reply.raw }
   request.passage = passage
-  reply.raw.once('close', () => { if (!reply.raw.writableFinished) passage.left.emit('abort') })
   if (!isDocumentRequest(request)) return
   const fail = (error: unknown) => {
     gateway.logger.error({ site: siteOf(request).name, error: error instanceof Error ? error.name : 'unknown' },
@@ -78,8 +73,10 @@ function beginPassage (request: FastifyRequest, reply: FastifyReply, options: Fr
 }
 
 function headersToSite (request: FastifyRequest, given: IncomingMessage['headers']): Headers {
+  const { passage } = request
+  if (passage === null) throw new Error('a passage begins before its headers are read')
   const headers = toSite(request, given)
-  if (request.passage?.wantsTag === true) {
+  if (passage.wantsTag) {
     // Unpacking and packing a page costs more than all the rest of passing it on; whoever ends TLS packs it.
     headers['accept-encoding'] = 'identity'
     const tags = unmarkEtags(text(headers['if-none-match']), siteOf(request))
@@ -89,60 +86,8 @@ function headersToSite (request: FastifyRequest, given: IncomingMessage['headers
       delete headers['if-modified-since']
     } else if (tags !== undefined) headers['if-none-match'] = tags
   }
-  Reflect.set(headers, carried, { path: request.originalUrl, signal: request.passage?.left })
+  Reflect.set(headers, carried, { path: request.originalUrl, visitor: passage.visitor } satisfies Carried)
   return headers
-}
-
-/** Cookies go with pages and with what leads to one; never into a cache, and never out of one. */
-function mayCarryCookies (status: number, headers: Headers, nowMs: number): boolean {
-  const isOfPage = (status >= 300 && status < 400) || /^text\/html\b|^application\/xhtml/i.test(text(
-    headers['content-type']) ?? '')
-  return status !== 304 && isOfPage && !isShared(headers, nowMs)
-}
-
-function addLanding (request: FastifyRequest, reply: FastifyReply, status: number, gateway: Gateway): void {
-  const landing = request.passage?.landing
-  if (landing === undefined) return
-  const headers = reply.getHeaders() as Headers
-  const isCarried = landing.setCookies.length > 0 && mayCarryCookies(status, headers, gateway.now())
-  if (isCarried) {
-    // Fastify adds to the site's own.
-    for (const line of landing.setCookies) reply.header('set-cookie', line)
-    reply.header('cache-control', privately(headers['cache-control']))
-  }
-  keepLanding(landing, isCarried, gateway)
-}
-
-/** The body to send: the site's, or the site's with the tag in it, and then with the headers that fit it. */
-function addTag (request: FastifyRequest, reply: FastifyReply, status: number, body: Readable): Readable {
-  if (request.passage?.wantsTag !== true) return body
-  const site = siteOf(request)
-  const headers = reply.getHeaders() as Headers
-  if (status === 304) {
-    const etag = markEtag(text(headers.etag), site)
-    if (etag !== undefined) reply.header('etag', etag)
-    return body
-  }
-  if (!isPage(status, headers)) return body
-  const permit = readPolicies(headers['content-security-policy'], hostName(request.host))
-  const decoding = decoderFor(headers)
-  if (permit === 'forbidden' || decoding === undefined) return body
-  for (const name of ofBytes) reply.removeHeader(name)
-  const etag = markEtag(text(headers.etag), site)
-  if (etag !== undefined) reply.header('etag', etag)
-  return withTag(body, decoding.decoder, scriptTag(site.prefix, permit.nonce))
-}
-
-function passBack (request: FastifyRequest, reply: FastifyReply, status: number, body: Readable,
-  gateway: Gateway): void {
-  try {
-    addLanding(request, reply, status, gateway)
-  } catch (error) {
-    // The page is more than what we make of it.
-    gateway.logger.error({ site: siteOf(request).name, error: error instanceof Error ? error.name : 'unknown' },
-      'a landing was not added to its page')
-  }
-  reply.send(addTag(request, reply, status, body))
 }
 
 /** No answer in time, or none that can be read. */
@@ -177,7 +122,7 @@ const isIdleClosed = (error: Error | null) =>
   error !== null && 'code' in error && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(String(error.code))
 
 /** How the plugin passes a request on, and its answer back. */
-function howToPass (gateway: Gateway): NonNullable<FastifyHttpProxyOptions['replyOptions']> {
+function howToPass (options: FrontOptions): NonNullable<FastifyHttpProxyOptions['replyOptions']> {
   return {
     getUpstream: request => upstreamOf(request as FastifyRequest),
     rewriteRequestHeaders: (request, headers) =>
@@ -188,10 +133,10 @@ function howToPass (gateway: Gateway): NonNullable<FastifyHttpProxyOptions['repl
       return isRepeatable && attempt === 0 && isIdleClosed(err as Error | null) ? 1 : null
     },
     onResponse: (request, reply, response) => {
-      const { stream, statusCode } = response as unknown as { stream: Readable, statusCode: number }
-      passBack(request as FastifyRequest, reply as FastifyReply, statusCode, stream, gateway)
+      const { stream, statusCode } = response as unknown as { stream: SiteBody, statusCode: number }
+      passBack(request as FastifyRequest, reply as FastifyReply, statusCode, stream, options)
     },
-    onError: (reply, { error }) => { apologise(reply as FastifyReply, error, gateway) }
+    onError: (reply, { error }) => { apologise(reply as FastifyReply, error, options.gateway) }
   }
 }
 
@@ -206,7 +151,7 @@ export async function addFront (app: FastifyInstance, options: FrontOptions): Pr
   const limits = { ...wireLimits, ...options.limits }
   const wire = openWire(limits)
   const tunnels = openTunnels(app, limits.connectMs)
-  const passing = howToPass(gateway)
+  const passing = howToPass(options)
   app.decorateRequest('passage', null)
   app.addHook('onClose', async () => { await wire.close() })
   await app.register(async front => {

@@ -7,6 +7,7 @@ import type { Site } from '../site.ts'
 import { text, type Headers } from './headers.ts'
 import { openPrologue } from './prologue.ts'
 import { isUntouchable } from './sharing.ts'
+import type { Rewriting, SiteBody } from './wire.ts'
 
 /**
  * The tag. The prefix is of letters, digits, `-` and `_`, the nonce of base64: nothing in them ends an attribute. It is
@@ -56,41 +57,41 @@ export function decoderFor (headers: Headers): { decoder: Transform | undefined 
   return make === undefined ? undefined : { decoder: make() }
 }
 
-/** A stream that puts the tag where the head begins, if the bytes turn out to be a page. */
-export function insertTag (tag: Buffer): Transform {
+/** Puts the tag where the head begins, if the bytes turn out to be a page. */
+export function insertTag (tag: Buffer): Rewriting {
   const prologue = openPrologue()
   let waiting = Buffer.alloc(0)
   let isDone = false
-  return new Transform({
-    transform (given: Buffer, _encoding, done) {
-      if (isDone) return done(null, given)
+  return {
+    next (given) {
+      if (isDone) return [given]
       const piece = waiting.length === 0 ? given : Buffer.concat([waiting, given])
       const { found, held } = prologue.read(piece)
       isDone = found !== 'on'
-      if (typeof found === 'object') {
-        this.push(piece.subarray(0, found.at))
-        this.push(tag)
-        return done(null, piece.subarray(found.at))
-      }
       waiting = Buffer.from(piece.subarray(piece.length - held))
-      done(null, piece.subarray(0, piece.length - held))
+      if (typeof found === 'object') return [piece.subarray(0, found.at), tag, piece.subarray(found.at)]
+      return [piece.subarray(0, piece.length - held)]
     },
-    flush (done) { done(null, isDone ? undefined : waiting) }
-  })
+    rest: () => isDone ? [] : [waiting]
+  }
 }
 
-/** The response's body with the tag in it. A page that breaks off upstream breaks off here. */
-export function withTag (body: Readable, decoder: Transform | undefined, tag: Buffer): Readable {
-  const streams = [...decoder === undefined ? [] : [decoder], insertTag(tag)]
-  let last: Readable = body
-  for (const next of streams) {
-    const from = last
-    const tell = (error: Error) => from === decoder ? new Undecodable('not in its encoding', { cause: error }) : error
-    from.on('error', error => { next.destroy(tell(error)) })
-    next.on('close', () => { from.destroy() })
-    last = from.pipe(next)
-  }
-  return last
+/** A packed body as it was before it was packed, rewritten. A page that breaks off upstream breaks off here. */
+export function unpacked (body: SiteBody, decoder: Transform, rewriting: Rewriting): Readable {
+  const page = new Transform({
+    transform (piece: Buffer, _encoding, done) {
+      for (const one of rewriting.next(piece)) this.push(one)
+      done()
+    },
+    flush (done) {
+      for (const one of rewriting.rest()) this.push(one)
+      done()
+    }
+  })
+  decoder.on('error', cause => { page.destroy(new Undecodable('not in its encoding', { cause })) })
+  page.on('close', () => { decoder.destroy() })
+  body.sendTo(decoder)
+  return decoder.pipe(page)
 }
 
 /** What says something of the body's bytes that is not true any more. */

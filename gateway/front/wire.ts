@@ -1,15 +1,34 @@
 // The connections to the site behind us: what leaves here is the request as its visitor sent it, byte for byte.
-import type { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { Readable, type Writable } from 'node:stream'
 import type { FastifyHttpProxyOptions } from '@fastify/http-proxy'
-import { Agent, type Dispatcher } from 'undici'
+import { Agent, errors, type Dispatcher } from 'undici'
 
 /** What a request brings to the wire beside its headers: in its headers, under a key that no client can send. */
 export const carried = Symbol('carried')
 export interface Carried {
   /** The path and query as they were asked for: a URL parser would write some of them in another way. */
   path: string
-  /** Ends the request to the site when its visitor has gone. */
-  signal: EventEmitter | undefined
+  /** The answer to the visitor: when that closes before the site's has come whole, the request to the site ends. */
+  visitor: ServerResponse
+}
+
+/** What becomes of a body's pieces on their way. */
+export interface Rewriting {
+  next: (piece: Buffer) => readonly Buffer[]
+  /** After the last one. */
+  rest: () => readonly Buffer[]
+}
+
+/** The body of the site's answer, of which nothing is kept: it comes at the speed at which it is taken. */
+export interface SiteBody {
+  /**
+   * Writes all of it, from the first byte, and ends the target; destroys it when the site's answer breaks off. To be
+   * called, once, before the body comes: as soon as the answer's head is there.
+   */
+  sendTo: (target: Writable, rewriting?: Rewriting) => void
+  /** Nobody wants it. */
+  destroy: () => void
 }
 
 /** Limits in milliseconds: until there is a connection, until the site answers, between two pieces of its answer. */
@@ -24,10 +43,95 @@ export interface Wire {
 }
 
 type Options = Dispatcher.RequestOptions
-type Hear = (error: Error | null, response: Dispatcher.ResponseData) => void
+type Answer = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers'> & { body: SiteBody }
+type Hear = (error: Error | null, answer?: Answer) => void
 
 /** Headers that the site may answer with, in bytes: cookies and policies of a shop are long. */
 const mostHeaderBytes = 64 * 1024
+/** What may wait for a visitor who is slower than the site, in bytes; then the site has to wait. */
+const mostWaitingBytes = 64 * 1024
+
+/** The way of one body. `leave` ends the site's answer, `resume` lets it go on after a pause. */
+function openBody (visitor: ServerResponse, leave: () => void, resume: () => void) {
+  let target: Writable | undefined
+  let rewriting: Rewriting | undefined
+  const body: SiteBody = {
+    sendTo: (given, change) => {
+      target = given
+      rewriting = change
+      given.on('drain', resume)
+      if (given !== visitor) given.once('close', leave)
+    },
+    destroy: leave
+  }
+  return {
+    body,
+    isWanted: () => target !== undefined,
+    /** False when the site has to wait. */
+    write: (chunk: Buffer): boolean => {
+      if (target === undefined) return true
+      let takesMore = true
+      for (const piece of rewriting?.next(chunk) ?? [chunk]) takesMore = target.write(piece)
+      return takesMore || target.writableLength <= mostWaitingBytes
+    },
+    end: () => {
+      for (const piece of rewriting?.rest() ?? []) target?.write(piece)
+      target?.end()
+    },
+    breakOff: (error: Error) => {
+      // Node takes an error there for one of the visitor's connection.
+      if (target === visitor) visitor.destroy()
+      else target?.destroy(error)
+    }
+  }
+}
+
+/**
+ * Listens to the site's answer. undici's own request() makes a stream of each body and Fastify pipes it, which cost
+ * more than everything else that passing a file on does; here its pieces are written as they come.
+ */
+function listenTo (hear: Hear, visitor: ServerResponse, upload: unknown): Dispatcher.DispatchHandler {
+  let controller: Dispatcher.DispatchController | undefined
+  let state: 'asked' | 'answered' | 'over' = 'asked'
+  const leave = () => {
+    if (state !== 'over') controller?.abort(new errors.RequestAbortedError())
+  }
+  const way = openBody(visitor, leave, () => { controller?.resume() })
+  visitor.once('close', leave)
+  return {
+    onRequestStart: given => {
+      controller = given
+      if (visitor.destroyed) leave()
+    },
+    onResponseStart: (_controller, statusCode, headers) => {
+      // What comes before the answer is for the connection to us.
+      if (statusCode < 200) return
+      state = 'answered'
+      try {
+        hear(null, { statusCode, headers, body: way.body })
+      } catch (bug) {
+        // Thrown on from here it would be nobody's, and end the process: one page must do.
+        hear(bug instanceof Error ? bug : new Error('the answer could not be passed on'))
+      }
+      if (!way.isWanted()) leave()
+    },
+    onResponseData: (given, chunk) => { if (!way.write(chunk)) given.pause() },
+    onResponseEnd: () => {
+      state = 'over'
+      way.end()
+    },
+    onResponseError: (_controller, error) => {
+      const wasAsked = state === 'asked'
+      state = 'over'
+      // Whoever asked has to have been told of the request before it hears of its end.
+      queueMicrotask(() => {
+        if (wasAsked) hear(error)
+        way.breakOff(error)
+      })
+      if (upload instanceof Readable) upload.on('error', () => {}).destroy(error)
+    }
+  }
+}
 
 /**
  * Opens the wire. Certificates are checked (by the name that the visitor asked for), redirects are the visitor's to
@@ -42,23 +146,19 @@ export function openWire (limits: WireLimits): Wire {
     allowH2: false
   })
   const request = (options: Options, hear: Hear): void => {
-    const { path, signal } = (options.headers as unknown as Record<symbol, Carried>)[carried] ?? options
+    const { path, visitor } = (options.headers as unknown as Record<symbol, Carried>)[carried] as Carried
     // The plugin has made the options for this request alone.
     options.path = path
-    options.signal = signal
     options.headersTimeout = limits.headersMs
     options.bodyTimeout = limits.bodyMs
-    agent.request(options, (error, response) => {
-      try {
-        hear(error, response)
-      } catch (bug) {
-        // Thrown on from here it would be nobody's, and end the process: one page must do.
-        hear(bug instanceof Error ? bug : new Error('the answer could not be passed on'), response)
-      }
-    })
+    try {
+      agent.dispatch(options, listenTo(hear, visitor, options.body))
+    } catch (refused) {
+      queueMicrotask(() => { hear(refused as Error) })
+    }
   }
   return {
-    // The plugin's types are those of an undici of its own.
+    // The plugin's types are those of an undici of its own, which would give a stream as the body.
     dispatcher: { request } as unknown as Wire['dispatcher'],
     close: async () => { await agent.destroy() }
   }
