@@ -49,7 +49,10 @@ export function routeEvent (
 
 interface Batch { id: number, attempts: number, event_seqs: number[], days: string[], now_ms: number }
 
-const batchesAtOnce = 20
+/** Batches of one round: a quiet gateway writes one per event, a busy one hundreds of events together. */
+const batchesAtOnce = 500
+/** With the batch that reaches so many events, a round has enough. */
+const eventsAtOnce = 2000
 /** From then on a batch is routed event by event. */
 const patience = 3
 
@@ -84,10 +87,15 @@ export async function routeOnce (deps: Deps): Promise<boolean> {
 /** Fresh batches together; a batch that failed before is claimed alone, and first: new ones must not outrun it. */
 async function claimBatches (tx: PoolClient): Promise<Batch[]> {
   const { rows } = await tx.query<Batch>(`
+    WITH claimed AS (
+      SELECT id, attempts, event_seqs, days FROM unrouted_batches WHERE retry_at <= now()
+      ORDER BY attempts DESC, id LIMIT $1 FOR UPDATE SKIP LOCKED
+    ), counted AS (
+      SELECT *, sum(cardinality(event_seqs)) OVER (ORDER BY attempts DESC, id) - cardinality(event_seqs) AS before
+      FROM claimed
+    )
     SELECT id, attempts, event_seqs, days, (extract(epoch FROM now()) * 1000)::bigint AS now_ms
-    FROM unrouted_batches WHERE retry_at <= now() ORDER BY attempts DESC, id LIMIT $1
-    FOR UPDATE SKIP LOCKED`,
-  [batchesAtOnce])
+    FROM counted WHERE before < $2 ORDER BY attempts DESC, id`, [batchesAtOnce, eventsAtOnce])
   return rows[0] !== undefined && rows[0].attempts > 0 ? rows.slice(0, 1) : rows
 }
 
