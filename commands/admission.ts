@@ -2,7 +2,7 @@
 import { checkKeys } from '../config/key_check.ts'
 import type { Keys } from '../config/keys.ts'
 import type { Log } from '../config/log.ts'
-import { findSchemaProblem } from '../config/migrate.ts'
+import { findSchemaProblem, type SchemaNeeds } from '../config/migrate.ts'
 import { isOutage, sqlState, type Pool } from '../config/postgres.ts'
 
 /** A reason not to start, for people. */
@@ -11,10 +11,12 @@ export class CannotStart extends Error {
   isAway = false
 }
 
-/** Throws CannotStart when Postgres does not answer, or has another schema or another secret. */
-export async function checkDatabase (pool: Pool, keys: Keys, log: Log): Promise<void> {
+/** Throws CannotStart when Postgres does not answer, or has a schema that does not fit or another secret. */
+export async function checkDatabase (
+  pool: Pool, keys: Keys, log: Log, needs: Pick<SchemaNeeds, 'usesQueue'>
+): Promise<void> {
   try {
-    const problem = await findSchemaProblem(pool)
+    const problem = await findSchemaProblem(pool, needs)
     if (problem !== null) throw new CannotStart(problem)
     const check = await checkKeys(pool, keys)
     if (!check.ok) throw new CannotStart(check.problem)

@@ -22,7 +22,7 @@ export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<numb
     const database = await openDatabase(prepared.process, log)
     const pool = openPool({ url: database.url, name: 'postern explain', onError: () => undefined })
     try {
-      await checkDatabase(pool, prepared.keys, log)
+      await checkDatabase(pool, prepared.keys, log, { usesQueue: false })
       const targets = targetsOf(await knownTargets(pool, siteTargets(prepared.settings), destinationOf))
       const sites = prepared.settings.sites.map(siteRules)
       const journeys = await readJourneys({ pool, keys: prepared.keys, targets, sites }, id)

@@ -63,9 +63,9 @@ export async function openDatabase (
 }
 
 /**
- * Starts a role. Throws CannotStart when the database has another schema or another secret, or is not reachable and
- * nothing can be done without it; what was started until then is stopped again. A gateway with a spool starts without
- * Postgres: it is looked at as soon as it answers, and only then written to.
+ * Starts a role. Throws CannotStart when the database has a schema that does not fit or another secret, or is not
+ * reachable and nothing can be done without it; what was started until then is stopped again. A gateway with a spool
+ * starts without Postgres: it is looked at as soon as it answers, and only then written to.
  */
 export async function startRole (options: RoleOptions): Promise<Running> {
   const { role, process, log } = options
@@ -101,7 +101,7 @@ export async function startRole (options: RoleOptions): Promise<Running> {
       pool,
       pools,
       metrics,
-      checkSchema: async () => await findSchemaProblem(pool),
+      checkSchema: async () => await findSchemaProblem(pool, { usesQueue: role !== 'gateway' }),
       isDraining: () => isDraining,
       canSpool: gateway?.canSpool,
       log
@@ -145,7 +145,7 @@ interface Place {
 function admission (options: RoleOptions, place: Place): () => Promise<void> {
   const { settings, keys, log } = options
   return async () => {
-    await checkDatabase(place.pool, keys, log)
+    await checkDatabase(place.pool, keys, log, { usesQueue: options.role !== 'gateway' })
     if (options.role === 'gateway' || place.halves.dispatch !== undefined) return
     const dispatch = await startDispatch({
       databaseUrl: place.database.url,

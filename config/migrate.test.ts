@@ -1,5 +1,5 @@
 // Migrations: once, in order, whole or not at all, one runner at a time; and what a process says of a wrong schema.
-import { cpSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { testDatabase } from '../test/database.ts'
@@ -48,22 +48,71 @@ test('a migration that fails leaves nothing behind and can be run again', async 
   t.same(rows, [{ one: null, two: null }])
   writeFileSync(join(folder, '0002_two.sql'), 'CREATE TABLE two (n integer);\n')
   await migrate({ url, folder })
-  t.equal(await findSchemaProblem(pool, folder), null)
+  t.equal(await findSchemaProblem(pool, { folder }), null)
 })
 
-test('a schema that is older or newer than the program is named, with what mends it', async t => {
+test('a version before the database\'s runs on it until a migration says that it can no longer', async t => {
+  const { url, pool } = await testDatabase(t)
+  const folder = t.testdir({})
+  cpSync(new URL('../schema/sql', import.meta.url), folder, { recursive: true })
+  const next = async (name: string, sql: string) => {
+    writeFileSync(join(folder, `${name}.sql`), `-- Up Migration\n${sql}`)
+    await migrate({ url, folder })
+  }
+  await next('9001_wider', 'ALTER TABLE events ADD COLUMN more text;\n')
+  t.equal(await findSchemaProblem(pool, { version: '0.1.0' }), null, 'an expansion')
+  await next('9002_narrower', 'ALTER TABLE events DROP COLUMN more;\n' +
+    'INSERT INTO breaking_migrations VALUES (\'9002_narrower\', \'1.10.0\');\n')
+  const cases: [version: string, runs: boolean][] = [
+    ['0.1.0', false], ['1.9.9', false], ['1.9.10', false], ['1.10.0', true], ['1.10.0-rc.1', true], ['1.10.1', true],
+    ['2.0.0', true]
+  ]
+  for (const [version, runs] of cases) {
+    const problem = await findSchemaProblem(pool, { version })
+    if (runs) t.equal(problem, null, version)
+    else {
+      t.equal(problem, 'The database was migrated by a newer Postern, and this version can no longer run on it: ' +
+        `this is ${version}; since 9002_narrower, 1.10.0 or newer is needed`)
+    }
+  }
+  t.equal(await findSchemaProblem(pool, { version: '0.1.0', folder }), null, 'whoever has the migration knows it')
+  await migrate({ url })
+  const { rows } = await pool.query('SELECT name FROM migrations WHERE name LIKE \'900%\' ORDER BY name')
+  t.same(rows, [{ name: '9001_wider' }, { name: '9002_narrower' }], 'the migrations of an older version change nothing')
+})
+
+/** What takes something away from a version that is still running. */
+const contraction =
+  /\b(DROP (TABLE|COLUMN|FUNCTION|TYPE)|RENAME|SET NOT NULL|ALTER (COLUMN )?\w+ (SET DATA )?TYPE)\b/i
+
+test('a migration that takes something away says which versions that ends', async t => {
+  const folder = new URL('../schema/sql/', import.meta.url)
+  const silent = (sql: string) => {
+    const up = sql.split('-- Down Migration', 1)[0] ?? ''
+    return contraction.test(up.replace(/--.*/g, '')) && !up.includes('INTO breaking_migrations')
+  }
+  for (const [sql, isSilent] of [
+    ['ALTER TABLE events DROP COLUMN site;', true],
+    ['ALTER TABLE events RENAME site TO place;', true],
+    ['ALTER TABLE events ALTER COLUMN site TYPE varchar;', true],
+    ['ALTER TABLE events ALTER site SET NOT NULL;', true],
+    ['DROP TABLE leads; INSERT INTO breaking_migrations VALUES (\'0042_no_leads\', \'2.0.0\');', false],
+    ['-- DROP nothing\nALTER TABLE events ADD COLUMN more text;', false]
+  ] as const) t.equal(silent(sql), isSilent, sql)
+  for (const name of readdirSync(folder)) t.notOk(silent(readFileSync(new URL(name, folder), 'utf8')), name)
+})
+
+test('a schema that is older than the program is named, with what mends it', async t => {
   const { pool } = await testDatabase(t)
   const folder = t.testdir({})
   cpSync(new URL('../schema/sql', import.meta.url), folder, { recursive: true })
   writeFileSync(join(folder, '9998_later.sql'), 'SELECT 1;\n')
-  t.match(await findSchemaProblem(pool, folder), /lacks 9998_later\. Run: .*migrate/)
-  await pool.query('INSERT INTO migrations (name, run_on) VALUES (\'9999_newer\', now())')
-  t.match(await findSchemaProblem(pool), /made by a newer Postern \(9999_newer\)/)
-  await pool.query('DELETE FROM migrations WHERE name = \'9999_newer\'')
+  t.match(await findSchemaProblem(pool, { folder }), /lacks 9998_later\. Run: .*migrate/)
   await pool.query('UPDATE pgboss.version SET version = version - 1')
   t.match(await findSchemaProblem(pool), /queue's tables are older\. Run: .*migrate/)
   await pool.query('UPDATE pgboss.version SET version = version + 2')
   t.match(await findSchemaProblem(pool), /queue's tables were made by a newer/)
+  t.equal(await findSchemaProblem(pool, { usesQueue: false }), null, 'a gateway works on no jobs')
   await pool.query('DROP SCHEMA pgboss CASCADE')
   t.match(await findSchemaProblem(pool), /lacks the tables of the job queue/)
 })

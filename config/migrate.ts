@@ -5,6 +5,7 @@ import { runner } from 'node-pg-migrate'
 import { howToRun } from './command_line.ts'
 import { openPool, sqlState, type Pool, type PoolClient, type Queryable } from './postgres.ts'
 import { migrateQueue, queueSchema } from './queue.ts'
+import { version as ownVersion } from './version.ts'
 
 export interface MigrateOptions {
   url: string
@@ -15,6 +16,9 @@ export interface MigrateOptions {
 }
 
 const migrationsTable = 'migrations'
+/** Written by the migrations that older versions cannot live with (0006_compatibility.sql). */
+const breakingTable = 'breaking_migrations'
+const mend = `Run: ${howToRun('migrate')}`
 const oldestServer = 150_000
 const lockKey = 'postern.migrate'
 const pollMs = 200
@@ -120,31 +124,62 @@ async function migrateOurs (client: PoolClient, folder: string, say: (text: stri
   }
 }
 
+export interface SchemaNeeds {
+  /** Whether jobs are worked on: a gateway has nothing to do with the queue, and its tables may be of any version. */
+  usesQueue?: boolean
+  /** The version that asks, and its migrations; those of this build unless a test says otherwise. */
+  version?: string
+  folder?: string
+}
+
 /**
  * What is wrong with the database's schema, with the command that mends it; null when it is right. For processes that
- * never migrate by themselves. Rejects on an outage.
+ * never migrate by themselves. A schema that a newer version has migrated is right as long as none of its migrations
+ * says that this version can no longer run on it: in a rolling upgrade both do. Rejects on an outage.
  */
-export async function findSchemaProblem (db: Queryable, folder = sqlFolder()): Promise<string | null> {
-  const mend = `Run: ${howToRun('migrate')}`
-  const { rows: [there] } = await db.query<{ ours: boolean, queue: boolean }>(`
-    SELECT to_regclass($1) IS NOT NULL AS ours, to_regclass($2) IS NOT NULL AS queue`,
-  [migrationsTable, `${queueSchema.name}.version`])
+export async function findSchemaProblem (db: Queryable, needs: SchemaNeeds = {}): Promise<string | null> {
+  const { usesQueue = true, version = ownVersion, folder = sqlFolder() } = needs
+  const { rows: [there] } = await db.query<{ ours: boolean, queue: boolean, breaking: boolean }>(`
+    SELECT to_regclass($1) IS NOT NULL AS ours, to_regclass($2) IS NOT NULL AS queue,
+      to_regclass($3) IS NOT NULL AS breaking`,
+  [migrationsTable, `${queueSchema.name}.version`, breakingTable])
   if (there?.ours !== true) return `The database has no Postern tables yet. ${mend}`
   const { rows } = await db.query<{ name: string }>(`SELECT name FROM ${migrationsTable}`)
   const applied = new Set(rows.map(row => row.name))
   const wanted = migrationNames(folder)
   const missing = wanted.filter(name => !applied.has(name))
   if (missing.length > 0) return `The database lacks ${missing.join(', ')}. ${mend}`
-  const unknown = [...applied].filter(name => !wanted.includes(name))
-  if (unknown.length > 0) {
-    return `The database was made by a newer Postern (${unknown.join(', ')}). Start that version, or a newer one`
-  }
-  if (!there.queue) return `The database lacks the tables of the job queue. ${mend}`
+  const broken = there.breaking && applied.size > wanted.length ? await findBreak(db, wanted, version) : null
+  if (broken !== null || !usesQueue) return broken
+  return there.queue ? await findQueueProblem(db) : `The database lacks the tables of the job queue. ${mend}`
+}
+
+async function findBreak (db: Queryable, wanted: string[], version: string): Promise<string | null> {
+  const { rows } = await db.query<{ name: string, oldest: string }>(`
+    SELECT b.name, b.oldest_version AS oldest
+    FROM ${breakingTable} b JOIN ${migrationsTable} m USING (name)
+    WHERE b.name <> ALL ($1) ORDER BY b.name`, [wanted])
+  const broken = rows.filter(({ oldest }) => isOlder(version, oldest))
+  return broken.length === 0
+    ? null
+    : 'The database was migrated by a newer Postern, and this version can no longer run on it: this is ' +
+      `${version}; ${broken.map(({ name, oldest }) => `since ${name}, ${oldest} or newer is needed`).join('; ')}`
+}
+
+async function findQueueProblem (db: Queryable): Promise<string | null> {
   const { rows: [queue] } = await db.query<{ version: number }>(`SELECT version FROM ${queueSchema.name}.version`)
   if (queue === undefined || queue.version < queueSchema.version) return `The job queue's tables are older. ${mend}`
   return queue.version === queueSchema.version
     ? null
-    : 'The job queue\'s tables were made by a newer Postern. Start that version, or a newer one'
+    : 'The job queue\'s tables were made by a newer Postern, and a worker needs its own version of them (a gateway ' +
+      'does not). Start that version, or a newer one'
+}
+
+/** Compares major, minor and patch; what follows a hyphen (a pre-release) counts as that version. */
+function isOlder (version: string, than: string): boolean {
+  const [ours, theirs] = [version, than].map(text => (text.split('-', 1)[0] ?? '').split('.').map(Number))
+  const at = [0, 1, 2].find(index => ours?.[index] !== theirs?.[index])
+  return at !== undefined && (ours?.[at] ?? 0) < (theirs?.[at] ?? 0)
 }
 
 /** Throws what findSchemaProblem() says. */

@@ -1,4 +1,5 @@
-// A new version arrives under load: it migrates, its processes join, the old ones leave. No visitor notices.
+// A new version arrives under load: it migrates, its processes join, one of the old is started again, and then the old
+// ones leave. No visitor notices.
 import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -60,6 +61,8 @@ export const migration: Scenario = {
     const migrationSeconds = Math.round((performance.now() - startedMs) / 100) / 10
     await untilReady(nextGateway)
     const nextWorker = await world.run('worker', {}, { main })
+    // A crash, or an orchestrator that moves a container: the version before must come back on the new schema.
+    old.push(await world.run('gateway'), await world.run('worker'))
     await wait(3000)
     const exitCodes: (number | null)[] = []
     for (const service of old) exitCodes.push(await service.stop())
