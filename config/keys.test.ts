@@ -1,4 +1,5 @@
 // What is sealed opens with the same secret and site alone; digests are keyed, separate and stable.
+import { createHmac, hkdfSync } from 'node:crypto'
 import fc from 'fast-check'
 import { test } from 'tap'
 import { deriveKeys, KeyError } from './keys.ts'
@@ -63,6 +64,27 @@ test('digests differ by site, kind, purpose and the borders between parts', asyn
   t.equal(keys.mac('visitor', 'a').length, 32)
   t.notOk(keys.macMatches(Buffer.alloc(0), 'visitor', 'a'))
   t.notOk(keys.macMatches(keys.mac('visitor', 'a').subarray(0, 31), 'visitor', 'a'))
+})
+
+test('a digest is the HMAC-SHA-256 that Node makes, for parts of any length and in any script', t => {
+  const root = Buffer.from(hkdfSync('sha256', old, '', 'postern/v1/mac', 32))
+  const key = Buffer.from(hkdfSync('sha256', root, '', 'postern/v1/mac/visitor', 32))
+  const bytesOf = (part: string) => {
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(Buffer.byteLength(part))
+    return Buffer.concat([length, Buffer.from(part)])
+  }
+  const isNodes = (parts: string[]) => {
+    const expected = createHmac('sha256', key).update(Buffer.concat(parts.map(bytesOf))).digest()
+    return keys.mac('visitor', ...parts).equals(expected)
+  }
+  fc.assert(fc.property(fc.array(fc.string({ unit: 'binary', maxLength: 1500 }), { maxLength: 5 }), isNodes))
+  for (const sign of ['a', 'ä', '字', '😀']) {
+    for (let length = 400; length < 2100; length += 7) {
+      if (!isNodes(['main', sign.repeat(length)])) t.fail(`${length} × ${sign}`)
+    }
+  }
+  t.end()
 })
 
 test('digests stay what they are: rows and cookies of earlier versions must be found', async t => {

@@ -1,5 +1,5 @@
 // Writes a batch of arrivals to Postgres in one statement: sealed payloads and clear columns for append_parts().
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Keys } from '../config/keys.ts'
 import { prepared, type Pool } from '../config/postgres.ts'
 import { eventKey, toPlaintexts, transactionClaim } from '../schema/sealing.ts'
@@ -36,7 +36,7 @@ export interface Row {
 function touchDigest (touch: NonNullable<Arrival['touch']>): Buffer {
   const clicks = Object.entries(touch.click_ids ?? {}).map(([param, { value }]) => `${param}=${value}`).sort()
   const campaign = Object.entries(touch.campaign ?? {}).map(([field, value]) => `${field}=${value}`).sort()
-  return createHash('sha256').update(JSON.stringify([clicks, campaign])).digest().subarray(0, 16)
+  return Buffer.from(hash('sha256', JSON.stringify([clicks, campaign])).slice(0, 32), 'hex')
 }
 
 type TouchColumns = NonNullable<Row['touch']>

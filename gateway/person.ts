@@ -2,6 +2,7 @@
 import type { Address, UserData } from '../schema/event.ts'
 import { formFieldNames, type PersonKey } from '../schema/lead.ts'
 import { readText } from './coerce.ts'
+import { remember } from '../config/bounded.ts'
 
 /** Notes what could not be used: the path in the body, a code, and the value where it can be nobody's personal data. */
 export type Warn = (path: string, code: string, value?: string) => void
@@ -29,9 +30,11 @@ function plainName (name: string): string {
     .normalize('NFD').replace(/[^\p{L}\p{N}]/gu, '')
 }
 
+const keyOfName = remember(4000, name => keyByName.get(plainName(name)) ?? null)
+
 /** What a lead form's field holds, by its name; undefined for the visitor's other answers. */
 export function personKeyOfField (name: string): PersonKey | undefined {
-  return name.length > 100 ? undefined : keyByName.get(plainName(name))
+  return name.length > 100 ? undefined : keyOfName(name) ?? undefined
 }
 
 /** What an event's own parameter holds, if its name can mean nothing else. */
