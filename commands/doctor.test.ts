@@ -109,12 +109,21 @@ async function startProxy (t: Test, gatewayPort: number, proxy: { habits: Habits
   return addressOf(server)
 }
 
-interface Place { habits?: Habits, names?: Record<string, string[]>, deps?: Partial<DoctorDeps>, text?: string }
+interface Place {
+  habits?: Habits
+  names?: Record<string, string[]>
+  deps?: Partial<DoctorDeps>
+  text?: string
+  /** How far the gateway's clock is ahead of Postgres's. */
+  offsetMs?: number
+}
 
 /** A whole deployment. `examine`: what the doctor says of it, under these circumstances. */
 async function deploy (t: Test, trustProxy = ['127.0.0.1']) {
   const vendor = await startVendor(t)
+  const clock: { offsetMs?: number } = {}
   const gateway = await vendorWorld(t, {
+    clockOffsetMs: () => clock.offsetMs,
     trustProxy,
     sites: [{
       ...site,
@@ -125,8 +134,9 @@ async function deploy (t: Test, trustProxy = ['127.0.0.1']) {
   const port = await startProxy(t, gateway.port, proxy)
   const ask = createAsk(() => ({ address: '127.0.0.1', port, ca: certificate.cert }))
   const all = { server: nameServer(near), ask, now: Date.now, keys: testKeys }
-  const examine = async ({ habits = {}, names = near, deps = {}, text = settingsText }: Place = {}) => {
+  const examine = async ({ offsetMs, habits = {}, names = near, deps = {}, text = settingsText }: Place = {}) => {
     proxy.habits = habits
+    clock.offsetMs = offsetMs
     const findings = await examineSite(siteOf(text), { ...all, server: nameServer(names), ...deps })
     return { findings, say: (check: Finding['check']) => findings.filter(one => one.check === check) }
   }
@@ -202,6 +212,8 @@ test('what a proxy spoils is named, with what to change', { skip: noOpenssl }, a
     ['clocks an hour apart', { deps: { now: () => Date.now() + 3_600_000 } },
       'clock', 'fail', /clocks .* 36\d\d s apart/, /NTP/],
     ['clocks two minutes apart', { deps: { now: () => Date.now() + 120_000 } }, 'clock', 'warn', /clocks/, /NTP/],
+    ['a clock that is not Postgres\'s', { offsetMs: -42_000 },
+      'clock', 'warn', /clock is 42 s behind its Postgres's/, /NTP/],
     ['names on another network', { names: { ...near, 'www.example.com': ['203.0.113.1'] } },
       'safari', 'warn', /203\.0\.113\.1 and this host at 192\.0\.2\.2.*seven days/,
       /put t\.example\.com behind the same/],

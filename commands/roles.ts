@@ -11,6 +11,7 @@ import { version } from '../config/version.ts'
 import { startDispatch, type Dispatch } from '../dispatch/service.ts'
 import { startGateway, type GatewayOptions, type GatewayService } from '../gateway/service.ts'
 import { CannotStart, checkDatabase, noAnswer } from './admission.ts'
+import { watchClock } from './clock_watch.ts'
 import { drain, startAdmin, untilAskedToStop, type DrainStep } from './serving.ts'
 import { warnOfSettings } from './warnings.ts'
 import { gatewayLimits, gatewaySites, platformProxy, retentionOf, siteTargets } from './wiring.ts'
@@ -79,6 +80,8 @@ export async function startRole (options: RoleOptions): Promise<Running> {
     started.push(['admin pool', async () => { await pool.end() }])
     const metrics = createMetrics(version)
     const pools: Record<string, Pool> = { admin: pool }
+    const clock = watchClock({ pool, metrics, log })
+    started.push(['clock', clock.stop])
     const halves: Halves = {}
     const unfit = Promise.withResolvers<Error>()
     const admit = admission(options, { pool, pools, halves, started, metrics, database })
@@ -87,6 +90,7 @@ export async function startRole (options: RoleOptions): Promise<Running> {
       ? undefined
       : await openGateway(options, database, metrics, {
         onCommitted: () => halves.dispatch?.wake(),
+        clockOffsetMs: clock.offsetMs,
         admit: isAway ? tellUnfit(admit, unfit.resolve) : undefined
       })
     if (gateway !== undefined) {
@@ -188,7 +192,7 @@ function tellUnfit (admit: () => Promise<void>, tell: (error: Error) => void): (
 
 async function openGateway (
   { process, settings, keys, log }: RoleOptions, { url, directUrl }: Database, metrics: Metrics,
-  hooks: Pick<GatewayOptions, 'onCommitted' | 'admit'>
+  hooks: Pick<GatewayOptions, 'onCommitted' | 'admit' | 'clockOffsetMs'>
 ): Promise<GatewayService> {
   return await startGateway({
     databaseUrl: url,

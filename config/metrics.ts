@@ -21,6 +21,9 @@ export function createMetrics (version: string) {
   const histogram = (name: string, help: string, labelNames: string[] = [], buckets = seconds) =>
     new Histogram({ name, help, labelNames, buckets, registers })
   collectDefaultMetrics({ register: registry })
+  const clockOffsetSeconds = gauge('clock_offset_seconds', 'How far this machine\'s clock is ahead of Postgres\'s.')
+  // Nobody has asked yet: zero would say that they agree.
+  clockOffsetSeconds.set(Number.NaN)
   gauge('build_info', 'Always 1; the version is in the label.', ['version']).set({ version }, 1)
 
   return {
@@ -60,6 +63,7 @@ export function createMetrics (version: string) {
       ['destination']),
     breakerState: gauge('destination_breaker_state', '1 while the circuit breaker is open.', ['destination']),
     destinationPaused: gauge('destination_paused', '1 while the destination is paused.', ['destination']),
+    clockOffsetSeconds,
     unroutedBatches: gauge('route_backlog_batches', 'Batches of events that are not routed yet.')
   }
 }

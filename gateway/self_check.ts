@@ -18,6 +18,8 @@ export interface SelfCheck {
   nonce: string
   site: string
   now_ms: number
+  /** How far that is ahead of Postgres's clock, once they were compared. */
+  clock_offset_ms?: number
   host: string
   protocol: string
   /** Who the visitor is taken for. */
@@ -52,7 +54,9 @@ export function readSelfCheck (given: string | undefined, keys: Keys, nowMs: num
  * Adds the route. Two cookies are set, because some proxies pass on only the first; both are gone after a minute. To
  * everybody else it is not there.
  */
-export function addSelfCheck (app: FastifyInstance, keys: Keys, now: () => number): void {
+export function addSelfCheck (
+  app: FastifyInstance, keys: Keys, now: () => number, clockOffsetMs: () => number | undefined = () => undefined
+): void {
   app.get(selfCheckRoute, async (request, reply): Promise<SelfCheck> => {
     const nonce = readSelfCheck(header(request, selfCheckHeader), keys, now())
     if (nonce === undefined) throw new Refusal('not_found', 'there is nothing at this address')
@@ -64,6 +68,7 @@ export function addSelfCheck (app: FastifyInstance, keys: Keys, now: () => numbe
       nonce,
       site: site.name,
       now_ms: now(),
+      clock_offset_ms: clockOffsetMs(),
       host: request.host,
       protocol: request.protocol,
       address,

@@ -46,6 +46,8 @@ export interface GatewayDeps {
   /** Whether arrivals can be made durable now: in Postgres, or in the spool. */
   isReady: () => Promise<boolean>
   now?: () => number
+  /** How far this machine's clock is ahead of Postgres's, as far as that is known. */
+  clockOffsetMs?: () => number | undefined
   limits?: Partial<Limits>
   /** The way to the site behind us. */
   front?: Pick<FrontOptions, 'limits' | 'capture'>
@@ -143,7 +145,7 @@ async function addRoutes (app: FastifyInstance, deps: GatewayDeps, gateway: Gate
   addConsentRoute(app, gateway, deps.revokes)
   addScriptRoutes(app, deps.script)
   addLandingRoute(app, gateway)
-  addSelfCheck(app, deps.keys, gateway.now)
+  addSelfCheck(app, deps.keys, gateway.now, deps.clockOffsetMs)
   await addVendorRoutes(app, { sites: deps.sites, logger: deps.logger, now: gateway.now, ...deps.vendorProxy })
   addPreflight(app)
   addHealth(app, deps)

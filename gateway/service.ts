@@ -39,6 +39,8 @@ export interface GatewayOptions {
   admit?: () => Promise<void>
   /** New events were committed: a router in this process need not wait for its poll. */
   onCommitted?: () => void
+  /** How far this machine's clock is ahead of Postgres's, as far as that is known: for `postern doctor`. */
+  clockOffsetMs?: () => number | undefined
 }
 
 /** A folder on a disk of this machine, which gateways may share, and what may be used of it. */
@@ -128,6 +130,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     script: await readScriptParts(),
     revokes: openRevokeLog(pool, keys),
     crowds,
+    clockOffsetMs: options.clockOffsetMs,
     isReady: async () => canSpool() || await canAnswer(pool),
     limits: options.limits
   })

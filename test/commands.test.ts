@@ -50,6 +50,8 @@ test('the gateway alone stores a lead, and nobody sends it', async t => {
   const { rows } = await pool.query('SELECT lead_id FROM leads')
   t.same(rows, [{ lead_id: answer.json.lead_id }])
   t.match((await send(addresses.admin, '', { path: '/readyz', method: 'GET' })).status, 200)
+  await until(async () => (await send(addresses.admin, '', { path: '/metrics', method: 'GET' })).text,
+    text => /^clock_offset_seconds -?\d/m.test(text))
   started.child.kill('SIGTERM')
   t.equal(await started.ended, 0, started.output.err)
   const { rows: [left] } = await pool.query(`SELECT (SELECT count(*) FROM unrouted_batches) AS unrouted,

@@ -70,7 +70,11 @@ const notAsked: IngestLog = {
 
 /** A gateway on a real port that stores nothing. `log`: for the tests that post leads. */
 export async function vendorWorld (t: Test, options: {
-  sites?: GatewaySite[], vendorProxy?: VendorProxyOptions, trustProxy?: string[], log?: IngestLog
+  sites?: GatewaySite[]
+  vendorProxy?: VendorProxyOptions
+  trustProxy?: string[]
+  log?: IngestLog
+  clockOffsetMs?: () => number | undefined
 }) {
   const lines: Record<string, unknown>[] = []
   const write = (fields: object, message: string) => { lines.push({ ...fields, message }) }
@@ -78,6 +82,7 @@ export async function vendorWorld (t: Test, options: {
     sites: options.sites ?? [site],
     trustProxy: options.trustProxy ?? [],
     keys: testKeys,
+    clockOffsetMs: options.clockOffsetMs,
     log: options.log ?? notAsked,
     logger: { info: write, warn: write, error: write },
     metrics: createMetrics('test'),

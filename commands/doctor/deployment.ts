@@ -135,14 +135,24 @@ export async function checkDeployment (
   checkCountry(check, site.countryHeader, note)
   checkProtocol(check, base, note)
   checkCookies(reply, check.nonce, note)
-  const skewMs = Math.abs(check.now_ms - deps.now())
-  if (skewMs > 60_000) {
-    note('clock', 'warn', `the clocks of this machine and of the deployment are ${Math.round(skewMs / 1000)} s apart`,
-      'set both by NTP')
-  }
+  checkClock(check, deps.now(), note)
   // Asked again at the same address: an answer that was kept would be the first one's.
   const again = await askItself(base, addresses[0], site.countryHeader, deps, keys, note)
   if (again !== undefined) checkCaching(again.reply, note)
+}
+
+/** Whether the deployment's clock is right, as far as two others can tell: Postgres's, and this machine's. */
+function checkClock ({ now_ms: theirMs, clock_offset_ms: offsetMs = 0 }: SelfCheck, nowMs: number, note: Note): void {
+  const seconds = (ms: number) => Math.round(Math.abs(ms) / 1000)
+  if (Math.abs(offsetMs) > 5000) {
+    const direction = offsetMs > 0 ? 'ahead of' : 'behind'
+    note('clock', 'warn', `the deployment's clock is ${seconds(offsetMs)} s ${direction} its Postgres's: events are ` +
+      'dated by it, and networks refuse wrong dates', 'set the clocks of both machines by NTP')
+  }
+  if (Math.abs(theirMs - nowMs) > 60_000) {
+    note('clock', 'warn', `the clocks of this machine and of the deployment are ${seconds(theirMs - nowMs)} s apart`,
+      'set both by NTP')
+  }
 }
 
 /** Whether visitors' addresses arrive, and only those that a trusted proxy names. */
