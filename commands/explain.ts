@@ -8,7 +8,8 @@ import { knownTargets } from '../dispatch/roster.ts'
 import { checkDatabase } from './admission.ts'
 import { explainText } from './explain_text.ts'
 import { prepare, refuse } from './prepare.ts'
-import { explainFailure, openDatabase } from './roles.ts'
+import { openDatabase } from './database.ts'
+import { explainFailure } from './roles.ts'
 import { siteRules, siteTargets } from './wiring.ts'
 
 /** Exit codes: 0 found, 1 not found or the database does not answer, 2 wrong usage or settings. */

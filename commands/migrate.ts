@@ -3,7 +3,8 @@ import { migrate } from '../config/migrate.ts'
 import { readProcessSettings } from '../config/process_settings.ts'
 import { openLog } from '../config/log.ts'
 import { refuse } from './prepare.ts'
-import { explainFailure, openDatabase } from './roles.ts'
+import { openDatabase } from './database.ts'
+import { explainFailure } from './roles.ts'
 
 /** Exit codes: 0 up to date, 1 the migration failed (it left nothing half done), 2 wrong environment. */
 export async function run (argv: string[], env: NodeJS.ProcessEnv): Promise<number> {

@@ -1,9 +1,8 @@
 // Runs the gateway, the worker or both in this process until it is asked to stop, with the admin port beside them.
-import { startEmbedded } from '../config/embedded.ts'
 import type { Keys } from '../config/keys.ts'
 import { openLog, type Log } from '../config/log.ts'
 import { createMetrics, type Metrics } from '../config/metrics.ts'
-import { findSchemaProblem, migrate } from '../config/migrate.ts'
+import { findSchemaProblem } from '../config/migrate.ts'
 import { isOutage, openPool, sqlState, type Pool } from '../config/postgres.ts'
 import type { ProcessSettings } from '../config/process_settings.ts'
 import type { Settings } from '../config/settings.ts'
@@ -12,6 +11,7 @@ import { startDispatch, type Dispatch } from '../dispatch/service.ts'
 import { startGateway, type GatewayOptions, type GatewayService } from '../gateway/service.ts'
 import { CannotStart, checkDatabase, noAnswer } from './admission.ts'
 import { watchClock } from './clock_watch.ts'
+import { openDatabase, type Database } from './database.ts'
 import { drain, startAdmin, untilAskedToStop, type DrainStep } from './serving.ts'
 import { warnOfSettings } from './warnings.ts'
 import { gatewayLimits, gatewaySites, platformProxy, retentionOf, siteTargets } from './wiring.ts'
@@ -41,28 +41,6 @@ export interface Running {
 /** Below the usual patience of whoever stops containers (30 s). */
 const drainWithinMs = 25_000
 
-/** `directUrl`: given where `url` leads to a pooler in transaction mode. */
-export interface Database { url: string, directUrl?: string, stop: () => Promise<void> }
-
-/** The database of the process: its own server with `DATABASE_URL`, else the embedded one, brought up to date. */
-export async function openDatabase (
-  process: ProcessSettings, log: Log
-): Promise<Database> {
-  const { databaseUrl, directUrl } = process
-  if (databaseUrl !== undefined) return { url: databaseUrl, directUrl, stop: async () => undefined }
-  const embedded = await startEmbedded({
-    folder: `${process.dataFolder}/postgres`,
-    onLost: () => { log.error({}, 'the embedded database went away and is being started again') }
-  })
-  try {
-    await migrate({ url: embedded.url })
-  } catch (error) {
-    await embedded.stop()
-    throw error
-  }
-  return embedded
-}
-
 /**
  * Starts a role. Throws CannotStart when the database has a schema that does not fit or another secret, or is not
  * reachable and nothing can be done without it; what was started until then is stopped again. A gateway with a spool
@@ -73,7 +51,7 @@ export async function startRole (options: RoleOptions): Promise<Running> {
   const started: DrainStep[] = []
   const stop = async () => await drain(started.toReversed(), log, drainWithinMs)
   try {
-    const database = await openDatabase(process, log)
+    const database = await openDatabase(process, log, { serves: role === 'start' })
     started.push(['database', database.stop])
     const isPooled = database.directUrl !== undefined
     const pool = openPool({ url: database.url, isPooled, name: `postern ${role} admin`, onError: tellClosed(log) })

@@ -39,6 +39,32 @@ test('start serves none of the demo on either port, and ends with 0 on SIGTERM',
   t.notMatch(started.output.out + started.output.err, new RegExp(`${accessToken}|${apiKey}|${env.POSTERN_SECRET}`))
 })
 
+test('of two that start with one folder and its embedded database, the second names the first and ends', async t => {
+  const { folder, config, env } = openFolder(t, '')
+  env.POSTERN_SECRET = env.DATABASE_URL = undefined
+  const first = startCommand(t, ['start', '--config', config], env, folder)
+  const { admin } = await addressesOf(first)
+  const second = await runCommand(t, ['start', '--config', config], env, folder)
+  t.equal(second.code, 1)
+  const taken = `another Postern runs with the data in ${env.POSTERN_DATA}: process ${first.child.pid}, since 20`
+  t.match(second.err, taken)
+  t.match(second.err, /POSTERN_DATA\n$/)
+  t.equal((await send(admin, '', { path: '/readyz', method: 'GET' })).status, 200, 'the first goes on')
+  const migrated = await runCommand(t, ['migrate'], env, folder)
+  t.match(migrated, { code: 0, err: '' }, 'who does not serve may come in')
+
+  first.child.kill('SIGKILL')
+  await first.ended
+  const third = startCommand(t, ['start', '--config', config], env, folder)
+  t.match(await addressesOf(third), { admin: /^http/ }, 'a killed one holds nothing')
+  third.child.kill('SIGTERM')
+  t.equal(await third.ended, 0, third.output.err)
+  const fourth = startCommand(t, ['start', '--config', config], env, folder)
+  t.match(await addressesOf(fourth), { admin: /^http/ }, 'nor does one that was stopped')
+  fourth.child.kill('SIGTERM')
+  t.equal(await fourth.ended, 0, fourth.output.err)
+})
+
 test('the gateway alone stores a lead, and nobody sends it', async t => {
   const { url, pool } = await testDatabase(t)
   const { folder, config, env } = openFolder(t, url)
