@@ -28,6 +28,12 @@ export function configuration (name: string): string {
   return text
 }
 
+/** A file for two gateways, as its first lines say how. */
+export const forTwo = (text: string) => text.replace(/^.*\n( *)#2 /gm, '$1')
+
+/** A file with the paths of Google's tag gateway, as it says how. */
+export const withTagGateway = (text: string) => text.replace(/^( *)#gt /gm, '$1')
+
 /** A port that nobody listens on. */
 export async function freePort (): Promise<number> {
   const server = createServer()
@@ -38,15 +44,17 @@ export async function freePort (): Promise<number> {
 }
 
 /** Where a test has what an installation has elsewhere. */
-interface Places { httpPort: number, tlsPort: number, posternPort: number, sitePort: number }
+interface Places { httpPort: number, tlsPort: number, posternPort: number, secondPort: number, sitePort: number }
 
 /** A shipped file with the places of this test: ports, certificate, folders; IPv6 may be missing where tests run. */
-function placed (text: string, folder: string, { httpPort, tlsPort, posternPort, sitePort }: Places): string {
+function placed (text: string, folder: string, places: Places): string {
+  const { httpPort, tlsPort, posternPort, secondPort, sitePort } = places
   return text
     .replace(/^ *listen \[::\]:.*\n/gm, '')
     .replace(/listen 443 /g, `listen 127.0.0.1:${tlsPort} `)
     .replace(/listen 80;/g, `listen 127.0.0.1:${httpPort};`)
-    .replace(/server 127\.0\.0\.1:8377;/g, `server 127.0.0.1:${posternPort};`)
+    .replace(/server 127\.0\.0\.1:8377\b/g, `server 127.0.0.1:${posternPort}`)
+    .replace(/server 127\.0\.0\.1:8379\b/g, `server 127.0.0.1:${secondPort}`)
     .replace(/server 127\.0\.0\.1:3000;/g, `server 127.0.0.1:${sitePort};`)
     .replace(/\/etc\/letsencrypt\/live\/[\w.]+\//g, `${folder}/`)
     .replace(/\/var\/(log\/nginx|cache)\//g, `${folder}/`)
@@ -80,7 +88,7 @@ function write (folder: string, http: string, places: Places): void {
 export function complaints (t: Test, http: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'postern-nginx-'))
   t.teardown(() => { rmSync(folder, { recursive: true }) })
-  write(folder, http, { httpPort: 18080, tlsPort: 18443, posternPort: 8377, sitePort: 3000 })
+  write(folder, http, { httpPort: 18080, tlsPort: 18443, posternPort: 8377, secondPort: 8379, sitePort: 3000 })
   const { status, stderr } = spawnSync(command, ['-t', '-p', folder, '-e', join(folder, 'error.log'), '-c',
     join(folder, 'nginx.conf')], { encoding: 'utf8' })
   return status === 0 ? stderr.split('\n').filter(line => /\[(warn|alert|emerg)\]/.test(line)).join('\n') : stderr
@@ -104,13 +112,14 @@ export interface Nginx {
  * Starts nginx and waits until it listens; ends it with the test. `http`: what belongs into http {}, with the places of
  * the shipped files.
  */
-export async function startNginx (t: Test, http: string, postern: { posternPort: number, sitePort?: number }):
-Promise<Nginx> {
+export async function startNginx (t: Test, http: string, postern: {
+  posternPort: number, secondPort?: number, sitePort?: number
+}): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), 'postern-nginx-'))
   // Between finding a free port and taking it another process may come first.
   for (let attempt = 1; ; attempt++) {
     const places = {
-      sitePort: 9, ...postern, httpPort: await freePort(), tlsPort: await freePort()
+      sitePort: 9, secondPort: 9, ...postern, httpPort: await freePort(), tlsPort: await freePort()
     }
     mkdirSync(folder, { recursive: true })
     write(folder, http, places)

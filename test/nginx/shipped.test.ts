@@ -1,7 +1,7 @@
 // What is shipped for nginx: nginx itself takes every file, and each knows every click id.
 import { test } from 'tap'
 import { clickIdKinds } from '../../schema/identity.ts'
-import { complaints, configuration, configurations, noNginx } from './nginx.ts'
+import { complaints, configuration, configurations, forTwo, noNginx, withTagGateway } from './nginx.ts'
 
 const site = (inner: string) => `server { listen 443 ssl; server_name www.example.com;
   ssl_certificate /etc/letsencrypt/live/www.example.com/fullchain.pem;
@@ -21,9 +21,24 @@ const uses: Record<string, string> = {
 }
 
 test('nginx takes every shipped file without a warning', { skip: noNginx }, t => {
-  for (const [name, http] of Object.entries(uses)) t.equal(complaints(t, http), '', name)
+  for (const [name, http] of Object.entries(uses)) {
+    t.equal(complaints(t, http), '', name)
+    t.equal(complaints(t, forTwo(withTagGateway(http))), '', `${name}, for two gateways and with Google's paths`)
+  }
   const used = Object.values(uses).join('\n')
   for (const [name, text] of configurations) t.ok(used.includes(text), `${name} was tried`)
+  t.end()
+})
+
+test('the marked lines are those that their files speak of', t => {
+  for (const [name, text] of configurations) {
+    if (!text.includes('proxy_pass')) continue
+    const two = forTwo(text)
+    t.notMatch(two, /^ *#2 /m, `${name}: none is left`)
+    const posts = two.match(/proxy_next_upstream +error timeout http_503 non_idempotent;/g) ?? []
+    t.equal(posts.length, 1, `${name}: posts alone are sent again whatever failed`)
+    t.notMatch(withTagGateway(text), /^ *#gt /m, name)
+  }
   t.end()
 })
 
