@@ -9,6 +9,7 @@ import type { CaseOptions } from './cases.ts'
 import { measureDispatch, measureLatency } from './dispatch.ts'
 import { toTable, type Figure } from './figures.ts'
 import { measureFront } from './front.ts'
+import { measureFull } from './full.ts'
 import { measureIngest } from './ingest.ts'
 import { measureMemory } from './memory.ts'
 import { measurePages } from './page.ts'
@@ -26,7 +27,8 @@ const cases: Record<string, (options: CaseOptions) => Promise<Figure[]>> = {
   size: measureSize,
   memory: measureMemory,
   front: measureFront,
-  page: measurePages
+  page: measurePages,
+  full: measureFull
 }
 
 const usage = `usage: npm run bench [-- [case …] [options]]
