@@ -69,6 +69,41 @@ test('the policy of a page says whether the tag may stand in it, and with which 
   for (const [policy, permit] of policies) t.same(readPolicies(policy, host), permit, JSON.stringify(policy))
 })
 
+test('a source of a policy fits our script by scheme, host, port and path', async t => {
+  const script = { host: 'www.example.com', scheme: 'https', port: 443, path: '/_p/s.js' } as const
+  const fitting = [
+    '*', 'https:', 'http:', 'HTTPS:', "'self'", '*.example.com', '*.EXAMPLE.com', '*.com', 'https://*.example.com',
+    'http://*.example.com', 'https://*', '*:443', '*.example.com:*', '*.example.com:443', 'www.example.com:80',
+    'https://www.example.com/', 'www.example.com/_p/', 'www.example.com/_p/s.js', '*.example.com/%5Fp/s.js', '*/_p/',
+    'WWW.example.com', 'https://cdn.example.net *.example.com'
+  ]
+  const foreign = [
+    'example.com', '*.www.example.com', '*.example.net', '*.ample.com', 'www.example.com.evil.example', 'data:',
+    'blob:', 'wss:', 'wss://www.example.com', '*.example.com:8443', 'www.example.com:8443', 'www.example.com/_p', '*/js/',
+    'www.example.com/_P/', 'www.example.com/s.js', 'www.example.com/_p/%', '**.example.com', '*.*.com',
+    'https://', "'none'", "'unsafe-inline'", '*example.com', 'https:/www.example.com'
+  ]
+  for (const source of fitting) t.same(readPolicies(`script-src ${source}`, script), { nonce: undefined }, source)
+  for (const source of foreign) t.equal(readPolicies(`script-src ${source}`, script), 'forbidden', source)
+
+  const plain = { host: 'localhost', scheme: 'http', port: 8377, path: '/_p/s.js' } as const
+  const ofPlain: [source: string, fits: boolean][] = [
+    ['https:', false], ['http:', true], ['localhost:8377', true], ['http://localhost:*', true], ['localhost', false],
+    ['https://localhost:8377', false]
+  ]
+  for (const [source, isFitting] of ofPlain) {
+    t.equal(readPolicies(`script-src ${source}`, plain) !== 'forbidden', isFitting, source)
+  }
+
+  // Where the host alone is known, the rest of a source is the owner's business.
+  for (const source of ['*.example.com', 'https://*.example.com/js/', 'www.example.com:8443']) {
+    t.same(readPolicies(`script-src ${source}`, 'www.example.com'), { nonce: undefined }, source)
+  }
+  t.equal(readPolicies('script-src *.example.net', 'www.example.com'), 'forbidden')
+  t.equal(readPolicies("script-src 'strict-dynamic' *.example.com", 'www.example.com'), 'forbidden')
+  t.equal(readPolicies(['script-src *.example.com', 'script-src *.example.net'], 'www.example.com'), 'forbidden')
+})
+
 test('only whole pages of an encoding like ASCII can take the tag', async t => {
   const html = 'text/html; charset=utf-8'
   const responses: [isPage: boolean, status: number, headers: Headers][] = [
