@@ -75,14 +75,17 @@ function asBytes (value: string): string {
   return beyondAscii.test(value) ? Buffer.from(value).toString('latin1').replace(notAllowed, '') : value
 }
 
-/** The site's headers as the visitor gets them. */
-export function toVisitor (given: Headers): Headers {
+/**
+ * The site's headers as the visitor gets them. `toWire`: how a value becomes one character for each byte; those of
+ * node:http are so already.
+ */
+export function toVisitor (given: Headers, toWire: (value: string) => string = asBytes): Headers {
   const listed = listedBy(given.connection)
   const headers: Headers = {}
   for (const name in given) {
     const value = given[name]
     if (value === undefined || ofConnection.has(name) || listed.includes(name)) continue
-    headers[name] = typeof value === 'string' ? asBytes(value) : value.map(asBytes)
+    headers[name] = typeof value === 'string' ? toWire(value) : value.map(toWire)
   }
   return headers
 }

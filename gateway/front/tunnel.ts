@@ -19,11 +19,14 @@ export interface Tunnels {
   open: (request: FastifyRequest, reply: FastifyReply, upgrade: Upgrade, upstream: string) => void
 }
 
-/** Header lines as they go over the wire. Every value was parsed as a header before, so none ends its line. */
-function toLines (headers: Headers): string {
-  return Object.entries(headers)
+/**
+ * The head of the site's answer as it goes over the wire. node:http reads one character for each byte, and so they are
+ * written. Every value was parsed as a header before, so none ends its line.
+ */
+function toHead (status: number, answer: IncomingMessage, more: Headers): Buffer {
+  const lines = Object.entries({ ...toVisitor(answer.headers, value => value), ...more })
     .flatMap(([name, value]) => [value ?? []].flat().map(one => `${name}: ${one}\r\n`))
-    .join('')
+  return Buffer.from(`HTTP/1.1 ${status} ${answer.statusMessage ?? ''}\r\n${lines.join('')}\r\n`, 'latin1')
 }
 
 function refuse (socket: Duplex, status: string): void {
@@ -75,9 +78,7 @@ function askSite (
   onward.on('upgrade', (answer, site, first) => {
     isAnswered = true
     onward.setTimeout(0)
-    socket.write(`HTTP/1.1 101 ${answer.statusMessage ?? ''}\r\n${toLines({
-      ...toVisitor(answer.headers), connection: 'Upgrade', upgrade: answer.headers.upgrade
-    })}\r\n`)
+    socket.write(toHead(101, answer, { connection: 'Upgrade', upgrade: answer.headers.upgrade }))
     if (first.length > 0) socket.write(first)
     if (head.length > 0) site.write(head)
     join(socket, site)
@@ -85,9 +86,7 @@ function askSite (
   onward.on('response', answer => {
     isAnswered = true
     // No upgrade: an ordinary answer, after which the connection ends.
-    socket.write(`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage ?? ''}\r\n${toLines({
-      ...toVisitor(answer.headers), connection: 'close'
-    })}\r\n`)
+    socket.write(toHead(answer.statusCode ?? 502, answer, { connection: 'close' }))
     answer.pipe(socket)
     answer.on('error', () => { socket.destroy() })
   })
