@@ -15,6 +15,7 @@ import { makeCertificate } from '../test/script_site.ts'
 import { noOpenssl, startVendor, vendorWorld } from '../test/vendor_world.ts'
 import { baseOf, examineSite, run, type DoctorDeps } from './doctor.ts'
 import { createAsk, type Reply } from './doctor/ask.ts'
+import { checkNames } from './doctor/cookies_life.ts'
 import { checkTls } from './doctor/deployment.ts'
 import type { Finding } from './doctor/finding.ts'
 import type { NameServer } from './doctor/names.ts'
@@ -233,6 +234,24 @@ test('what a proxy spoils is named, with what to change', { skip: noOpenssl }, a
     t.match(say(check), [{ level, text, fix }], name)
     t.same(findings.filter(one => (one.level === 'ok') !== (one.fix === undefined)), [], 'what is not ok has its fix')
   }
+})
+
+test('apex and www, each with its own pages, are not held against each other', async t => {
+  const origins = ['https://example.com', 'https://www.example.com']
+  const table = { 'example.com': ['192.0.2.1'], 'www.example.com': ['198.51.100.1'], 't.example.com': ['192.0.2.2'] }
+  const say = async (hosts: string[], pages = origins) => {
+    const said: [string, string, Finding['level'], string][] = []
+    await checkNames({ hosts, origins: pages }, nameServer(table),
+      host => (check, level, text) => { if (check === 'safari') said.push([host, check, level, text]) })
+    return said.map(([host, , level, text]) => `${host} ${level} ${/own host|near|another network/.exec(text)?.[0]}`)
+  }
+  t.same(await say(['example.com', 'www.example.com']), ['example.com ok own host', 'www.example.com ok own host'])
+  t.same(await say(['example.com', 'www.example.com', 't.example.com']), [
+    'example.com ok own host', 't.example.com ok near', 'www.example.com ok own host',
+    't.example.com warn another network'
+  ], 'a host that is no page\'s own still is, for each of them')
+  t.same(await say(['example.com']), ['example.com ok own host', 'example.com warn another network'],
+    'and the apex for the pages under www that it serves')
 })
 
 test('a proxy that is not trusted, and no proxy at all', { skip: noOpenssl }, async t => {
