@@ -131,10 +131,18 @@ test('postern_next leads to a host of the site\'s or to its thank-you page, what
       t.fail(`${JSON.stringify(next)} led to ${answer.status} ${location}`)
     }
   }
+  // A path alone names no host (design: "if its host is in redirect_hosts"), whatever a browser would make of it.
+  const pathsAlone = ['/thanks', '/', '.', '../x', 'thanks', '?a=1', '#b', '/\\evil.example', '\\/evil.example',
+    '///evil.example', '\t//evil.example', '/\t/evil.example', '/\n\\evil.example', ' //evil.example',
+    '/%2f/evil.example', '/..//evil.example', '/.//evil.example', '\u0000//evil.example', '/\u2028/evil.example',
+    '/@evil.example', ':443//evil.example']
+  for (const next of pathsAlone) {
+    t.match((await go(next)).headers, { location: 'https://www.example.com/thanks' }, encodeURI(next))
+  }
   t.match((await go('https://www.example.com/danke?a=1')).headers, { location: 'https://www.example.com/danke?a=1' })
   t.match((await go('https://evil.example/')).headers, { location: 'https://www.example.com/thanks' })
   t.ok(payloads.length > 300, `${payloads.length} addresses were tried`)
-  t.equal(log.arrivals.length, payloads.length + 2, 'and every lead is stored')
+  t.equal(log.arrivals.length, payloads.length + pathsAlone.length + 2, 'and every lead is stored')
   t.equal(canary.touched, 0)
 })
 

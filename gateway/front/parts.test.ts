@@ -79,8 +79,8 @@ test('a source of a policy fits our script by scheme, host, port and path', asyn
   ]
   const foreign = [
     'example.com', '*.www.example.com', '*.example.net', '*.ample.com', 'www.example.com.evil.example', 'data:',
-    'blob:', 'wss:', 'wss://www.example.com', '*.example.com:8443', 'www.example.com:8443', 'www.example.com/_p', '*/js/',
-    'www.example.com/_P/', 'www.example.com/s.js', 'www.example.com/_p/%', '**.example.com', '*.*.com',
+    'blob:', 'wss:', 'wss://www.example.com', '*.example.com:8443', 'www.example.com:8443', 'www.example.com/_p',
+    '*/js/', 'www.example.com/_P/', 'www.example.com/s.js', 'www.example.com/_p/%', '**.example.com', '*.*.com',
     'https://', "'none'", "'unsafe-inline'", '*example.com', 'https:/www.example.com'
   ]
   for (const source of fitting) t.same(readPolicies(`script-src ${source}`, script), { nonce: undefined }, source)
