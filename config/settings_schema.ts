@@ -120,8 +120,8 @@ export const Site = Type.Object({
   thank_you: Type.Optional(Type.String({
     pattern: '^https?://', description: 'Where a browser is sent after a form post that names no postern_next.'
   })),
-  redirect_hosts: hosts('Hosts that postern_next, a whole address, may lead to. A path alone has no host: it leads to ' +
-    'thank_you.'),
+  redirect_hosts: hosts('Hosts that postern_next, a whole address, may lead to. A path alone has no host: it leads ' +
+    'to thank_you.'),
   forms: Type.Record(Type.String(), Type.String({ minLength: 1 }), {
     default: {}, description: 'Event name by form id or name: `newsletter: sign_up`. Other forms are generate_lead.'
   }),
