@@ -4,9 +4,9 @@ import { effective, storable, type Consent, type EffectiveConsent } from '../sch
 import { consentMarks, formatConsentCookie } from '../schema/consent_cookie.ts'
 import { readBody } from './body.ts'
 import { readPageSeed } from './clock.ts'
-import { setCookie, type CookieScope } from './cookies.ts'
+import { cookieScope, readJar, setCookie, type CookieScope } from './cookies.ts'
 import { disownCrowd } from './crowds.ts'
-import { isForeignPage, judgeTrust, openDoor } from './door.ts'
+import { header, isForeignPage, judgeTrust, openDoor } from './door.ts'
 import { storedChoice } from './gather.ts'
 import { siteOf, type Gateway } from './gateway.ts'
 import { keepCookies, refusedBy } from './keeper.ts'
@@ -16,6 +16,7 @@ import type { RevokeLog } from './revokes.ts'
 import { readConsent } from './said.ts'
 import type { Site } from './site.ts'
 import { makeVisitorId, verifyVisitor } from './visitor.ts'
+import { openWithdrawals, valueOf, visitorLines, withoutWithdrawn, type Withdrawals } from './withdrawn.ts'
 
 export const consentRoute = '/v1/consent'
 const consentBodyBytes = 4 * 1024
@@ -93,7 +94,9 @@ function cookiesFor (
 }
 
 /** Who revokes: the visitor of the signed cookie, and the one that this page load made if its cookie is on its way. */
-function visitorsOf (door: Door, seed: unknown, nowMs: number, keys: Gateway['keys']): string[] {
+function visitorsOf (
+  door: Pick<Door, 'site' | 'jar' | 'scope'>, seed: unknown, nowMs: number, keys: Gateway['keys']
+): string[] {
   const { site, jar, scope } = door
   const verified = verifyVisitor({
     cookieName: site.cookies.visitor, jar, scope, nowMs, consentDays: site.consentDays, grantedAtMs: nowMs
@@ -103,7 +106,9 @@ function visitorsOf (door: Door, seed: unknown, nowMs: number, keys: Gateway['ke
   return [verified, made].filter(id => id !== undefined)
 }
 
-async function choose (request: FastifyRequest, reply: FastifyReply, gateway: Gateway, revokes: RevokeLog) {
+async function choose (
+  request: FastifyRequest, reply: FastifyReply, gateway: Gateway, revokes: RevokeLog, withdrawals: Withdrawals
+) {
   const site = siteOf(request)
   const { said, seed } = await readAnswers(request)
   const nowMs = gateway.now()
@@ -118,7 +123,10 @@ async function choose (request: FastifyRequest, reply: FastifyReply, gateway: Ga
   if (revokesAds || revokesAnalytics) {
     const keepsLandings = !revokesAds && storable(consent).visitor
     const revoke = { ads: revokesAds, analytics: revokesAnalytics, keepsLandings }
-    await revokes.record(site.name, visitorsOf(door, seed, nowMs, gateway.keys), revoke, nowMs)
+    const visitors = visitorsOf(door, seed, nowMs, gateway.keys)
+    await revokes.record(site.name, visitors, revoke, nowMs)
+    const { adIds, visitor } = storable(consent)
+    withdrawals.note(visitors, { ads: !adIds, analytics: revokesAnalytics, visitor: !visitor })
   }
   if (door.takesCookies) reply.header('set-cookie', cookiesFor(choice, consent, door, nowMs, gateway.keys))
   const { ad_storage: ads, ad_user_data: data, ad_personalization: persona, analytics_storage: analytics } = consent
@@ -128,8 +136,38 @@ async function choose (request: FastifyRequest, reply: FastifyReply, gateway: Ga
   }
 }
 
+/**
+ * Takes out of an answer what its visitor withdrew while the event was on its way to being stored: the revoke's own
+ * answer, which ended those cookies, may have gone out before.
+ */
+function withdrawLate (request: FastifyRequest, reply: FastifyReply, gateway: Gateway, withdrawals: Withdrawals): void {
+  const lines = [reply.getHeader('set-cookie') ?? []].flat().map(String)
+  if (lines.length === 0) return
+  const site = siteOf(request)
+  const withdrawal = withdrawals.during(reply.elapsedTime, () => {
+    const scope = cookieScope(request.host, request.protocol === 'https')
+    const made = new Map([[site.cookies.visitor, visitorLines(lines, site).map(valueOf)]])
+    return [readJar(header(request, 'cookie')), made]
+      .flatMap(jar => visitorsOf({ site, jar, scope }, undefined, gateway.now(), gateway.keys))
+  })
+  if (withdrawal === undefined) return
+  reply.removeHeader('set-cookie')
+  const left = withoutWithdrawn(lines, withdrawal, site)
+  if (left.length > 0) reply.header('set-cookie', left)
+}
+
+/** The routes whose answers wait until an event is durable. */
+const waitingRoutes = new Set<string | undefined>(['/v1/e', '/v1/leads'])
+
 /** Adds the route. A page of another site may not choose for the visitor. */
 export function addConsentRoute (app: FastifyInstance, gateway: Gateway, revokes: RevokeLog): void {
+  const withdrawals = openWithdrawals()
+  app.addHook('onSend', (request, reply, payload, done) => {
+    if (waitingRoutes.has(request.routeOptions.url) && request.site !== null) {
+      withdrawLate(request, reply, gateway, withdrawals)
+    }
+    done(null, payload)
+  })
   app.post(consentRoute, {
     bodyLimit: consentBodyBytes,
     onRequest: async request => {
@@ -138,5 +176,5 @@ export function addConsentRoute (app: FastifyInstance, gateway: Gateway, revokes
       }
       await gateway.refuseOverLimit(request)
     }
-  }, async (request, reply) => await choose(request, reply, gateway, revokes))
+  }, async (request, reply) => await choose(request, reply, gateway, revokes, withdrawals))
 }

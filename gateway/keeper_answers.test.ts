@@ -2,7 +2,10 @@
 import { test } from 'tap'
 import { formatConsentCookie } from '../schema/consent_cookie.ts'
 import type { Consent } from '../schema/consent.ts'
-import { gatewayWorld, granted, setCookiesOf, type Answer } from '../test/gateway_world.ts'
+import { testDatabase } from '../test/database.ts'
+import { gatewayWorld, granted, setCookiesOf, testKeys, type Answer } from '../test/gateway_world.ts'
+import type { IngestLog } from './arrival.ts'
+import { openIngestLog } from './ingest.ts'
 
 test('the ids of the page\'s own tags are kept with every kind of answer, and end with the consent', async t => {
   const world = await gatewayWorld(t)
@@ -84,5 +87,61 @@ test('the page of a landing keeps them, too, unless a click is about to change t
     const lines = Object.entries(answer.headers).filter(([name]) => name.startsWith('x-postern-cookie-'))
       .map(([, line]) => String(line).split(';')[0] ?? '')
     t.same(lines.filter(line => ids.includes(line)).map(line => line.split('=')[0]), kept, path)
+  }
+})
+
+test('an event that is being stored while its visitor revokes sets nothing of it once more', async t => {
+  const { pool } = await testDatabase(t)
+  const real = openIngestLog({ pool, keys: testKeys, countryOf: () => 'DE', onAlert: () => undefined })
+  let gate = Promise.resolve()
+  let waiting = 0
+  const append: IngestLog['append'] = async arrivals => {
+    waiting++
+    await gate
+    return await real.append(arrivals)
+  }
+  const world = await gatewayWorld(t, { log: { append, close: real.close } })
+  const bornAtSeconds = Math.floor(Date.now() / 1000) - 10 * 86_400
+  const ids = `_ga=GA1.1.123.${bornAtSeconds}; _gcl_au=1.1.918273645.${bornAtSeconds}`
+  const request = (cookie: string) => ({ headers: { 'user-agent': 'Safari/604.1', cookie } })
+  const view = { event_name: 'page_view', page_location: 'https://www.example.com/', consent: granted }
+  const lines = (answer: Answer) => [...setCookiesOf(answer)]
+    .filter(([, { attributes }]) => !/Max-Age=0(;|$)/.test(attributes)).map(([name]) => name).sort()
+  const seed = `${Date.now()}.123456789012345678`
+
+  const everything = { ad_storage: 'denied', ad_user_data: 'denied', analytics_storage: 'denied' }
+  const cases: [what: string, known: boolean, said: object, left: string[]][] = [
+    ['all of it', true, everything, []],
+    ['all of it, by who was new', false, everything, []],
+    ['ads', true, { ad_storage: 'denied' }, ['_ga', '_pstn_k']],
+    ['analytics', true, { analytics_storage: 'denied' }, ['_fbp', '_gcl_au', '_pstn_k']]
+  ]
+  for (const [what, isKnown, said, left] of cases) {
+    gate = Promise.resolve()
+    const first = setCookiesOf(await world.post(view, request(ids)))
+    const visitor = isKnown ? `; _pstn=${first.get('_pstn')?.value}` : ''
+    const cookie = ids + visitor
+    const others = `${ids}; _pstn=${setCookiesOf(await world.post(view, request(ids))).get('_pstn')?.value}`
+    const opening = Promise.withResolvers<undefined>()
+    gate = opening.promise
+    waiting = 0
+    const body = { ...view, page_seed: seed }
+    const late = [
+      world.post(body, request(cookie)),
+      world.lead({ email: 'a@b.de', page_seed: seed, consent: granted },
+        { ...request(cookie), type: 'application/json' }),
+      world.post(view, request(others))
+    ]
+    while (waiting < late.length) await new Promise(resolve => setImmediate(resolve))
+    const choice = { consent: { ...granted, ...said }, page_seed: seed }
+    const revoked = await world.post(choice, { path: '/v1/consent', ...request(cookie) })
+    t.equal(revoked.status, 200, what)
+    opening.resolve(undefined)
+    const [event, lead, other] = await Promise.all(late)
+    if (event === undefined || lead === undefined || other === undefined) throw new Error('each has its answer')
+    t.same([event.status, lead.status, other.status], [202, 202, 202])
+    t.same(lines(event), left, `${what}: the event`)
+    t.same(lines(lead), left, `${what}: the lead`)
+    t.same(lines(other), ['_fbp', '_ga', '_gcl_au', '_pstn_k'], 'somebody else\'s are kept')
   }
 })
