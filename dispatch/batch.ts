@@ -53,9 +53,3 @@ export function packableOf (
 ): { payload: unknown, bytes: number, batchKey: string } {
   return { payload, bytes, batchKey: destination.batchKey?.(payload) ?? '' }
 }
-
-/** The bytes of a value as JSON; what JSON leaves out (undefined) has none. */
-export function jsonBytes (value: unknown): number {
-  const json = JSON.stringify(value) as string | undefined
-  return json === undefined ? 0 : Buffer.byteLength(json)
-}

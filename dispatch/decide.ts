@@ -6,8 +6,8 @@ import { stageEvents } from '../schema/event_names.ts'
 import type { HeldReason, RejectedReason, SkippedReason } from '../schema/outcome.ts'
 import type { MapWarning, Purpose } from './destination.ts'
 import { outgoing } from './outgoing.ts'
-import { jsonBytes } from './batch.ts'
 import type { Target } from './target.ts'
+import { jsonOf } from './written.ts'
 
 const hourMs = 3_600_000
 const dayMs = 86_400_000
@@ -31,7 +31,7 @@ export interface Candidate {
 }
 
 export type Decision =
-  | { go: true, payload: unknown, theirName: string, warnings: MapWarning[], bytes: number }
+  | { go: true, payload: unknown, json: string, theirName: string, warnings: MapWarning[], bytes: number }
   | { skipped: SkippedReason, detail?: string }
   | { held: HeldReason }
   | { rejected: RejectedReason, detail?: string }
@@ -79,10 +79,11 @@ export function decide (candidate: Candidate, target: Target, nowMs: number): De
 
   const mapped = destination.map(outgoing(event, target, consent, nowMs), target.settings, theirName)
   if (!('payload' in mapped)) return mapped
-  const bytes = jsonBytes(mapped.payload)
+  const json = jsonOf(mapped.payload)
+  const bytes = Buffer.byteLength(json)
   if (bytes > destination.limits.bytes) return { rejected: 'too_large', detail: `${bytes} bytes` }
   if (target.mode === 'shadow') return { skipped: 'shadow' }
-  return { go: true, payload: mapped.payload, theirName, warnings: mapped.warnings, bytes }
+  return { go: true, payload: mapped.payload, json, theirName, warnings: mapped.warnings, bytes }
 }
 
 function nameFor (eventName: string, { destination }: Target): string | undefined {

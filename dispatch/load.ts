@@ -2,12 +2,13 @@
 import type { MergedEvent, Part } from '../schema/event.ts'
 import type { Touch } from '../schema/lead.ts'
 import { mergeParts } from '../schema/merge.ts'
-import type { Queryable } from '../config/postgres.ts'
+import { prepared, type Pool, type Queryable } from '../config/postgres.ts'
 import type { Candidate } from './decide.ts'
 import type { Deps } from './deps.ts'
 import { openText, readPart, readParts, type PartRow } from './parts.ts'
 import { newestRevoke, readRevokes, type Revokes } from './revokes.ts'
 import type { SendJob } from './schedule.ts'
+import { bytesList, numberList } from './sql_lists.ts'
 import type { Target } from './target.ts'
 
 /** A delivery that is this job's to act on. */
@@ -113,14 +114,21 @@ async function joinCompany (pool: Queryable, job: SendJob, target: Target): Prom
       ORDER BY event_seq = ANY($4) DESC, due_at LIMIT $6 FOR UPDATE SKIP LOCKED
     ) AS company
     WHERE d.destination_id = $1 AND d.day = $2 AND d.event_seq = company.event_seq RETURNING d.event_seq`,
-  [target.id, job.day, promisesOf(job), job.event_seqs, target.destination.lingerMs, limit, promisedMs])
+  [target.id, job.day, promisesOf(job), numberList(job.event_seqs), target.destination.lingerMs, limit, promisedMs])
   return { ...job, event_seqs: rows.map(row => row.event_seq), promised_ms: promisedMs, also_promised_ms: [] }
 }
 
 const promisesOf = (job: SendJob) => [job.promised_ms, ...job.also_promised_ms ?? []]
 
-async function readDeliveries (pool: Queryable, job: SendJob): Promise<DeliveryRow[]> {
-  const { rows } = await pool.query<DeliveryRow>(`
+async function readDeliveries (pool: Pool, job: SendJob): Promise<DeliveryRow[]> {
+  const { rows } = await pool.query<DeliveryRow>(prepared(pool, deliveriesStatement),
+    [job.target_id, job.day, promisesOf(job), numberList(job.event_seqs)])
+  return rows
+}
+
+const deliveriesStatement = {
+  name: 'read_deliveries',
+  text: `
     SELECT d.event_seq, d.attempts, d.is_test, d.reason, d.after_delivery, d.attempt_id, d.first_attempt_id,
       EXISTS (SELECT FROM destinations WHERE id = $1 AND paused_at IS NOT NULL) AS is_paused
     FROM unnest($4::bigint[]) AS wanted (seq)
@@ -128,8 +136,7 @@ async function readDeliveries (pool: Queryable, job: SendJob): Promise<DeliveryR
       SELECT * FROM deliveries WHERE destination_id = $1 AND day = $2 AND event_seq = wanted.seq OFFSET 0
     ) AS d
     WHERE d.state = 'waiting' AND (d.hold_until <= now() OR d.hold_until = ANY (promises_of($3)))
-    ORDER BY d.event_seq`, [job.target_id, job.day, promisesOf(job), job.event_seqs])
-  return rows
+    ORDER BY d.event_seq`
 }
 
 interface AttemptRow { id: number, started_ms: number, is_ended: boolean, part_seqs: Record<string, number[]> | null }
@@ -140,7 +147,7 @@ async function readTried (pool: Queryable, rows: DeliveryRow[], day: string): Pr
   if (ids.size === 0) return new Map()
   const { rows: attempts } = await pool.query<AttemptRow>(`
     SELECT id, round(date_part('epoch', started_at) * 1000) AS started_ms, ended_at IS NOT NULL AS is_ended, part_seqs
-    FROM attempts WHERE id = ANY($1) AND day = $2`, [[...ids], day])
+    FROM attempts WHERE id = ANY($1) AND day = $2`, [numberList([...ids]), day])
   return new Map(attempts.map(attempt => [attempt.id, attempt]))
 }
 
@@ -169,11 +176,9 @@ async function readTouches (
   const visitors = visitorsOf(parts)
   if (visitors.length === 0) return new Map()
   const { rows } = await deps.pool.query<{ visitor: string, seen_ms: number, sealed: string }>(`
-    SELECT wanted.visitor, round(date_part('epoch', t.seen_at) * 1000) AS seen_ms, encode(t.sealed, 'base64') AS sealed
-    FROM unnest($2::text[]) AS wanted (visitor)
-    CROSS JOIN LATERAL (
-      SELECT * FROM touches WHERE site = $1 AND visitor = decode(wanted.visitor, 'hex') ORDER BY seen_at DESC OFFSET 0
-    ) AS t`, [site, visitors])
+    SELECT encode(visitor, 'hex') AS visitor, round(date_part('epoch', seen_at) * 1000) AS seen_ms,
+      encode(sealed, 'base64') AS sealed
+    FROM touches WHERE site = $1 AND visitor = ANY($2::bytea[]) ORDER BY seen_at DESC`, [site, bytesList(visitors)])
   const seen = new Map<string, SeenTouch[]>()
   for (const row of rows) {
     const touch = open<Touch>(deps, site, row.sealed)

@@ -17,22 +17,23 @@ const namedOnly = ['birth_date', 'gender'] as const
 export function outgoing (event: MergedEvent, target: Target, consent: EffectiveConsent, nowMs: number): OutgoingEvent {
   const { purpose } = target.destination
   const rules = target.site
-  const { consent: said, fields, params, page_title: title, user_data: person, warnings, ...rest } = event
+  // Copied whole and overwritten: a copy that leaves fields out takes several times as long.
   return {
-    ...rest,
+    ...event,
+    warnings: undefined,
     page_location: cleanAddress(event.page_location, rules),
     page_referrer: cleanAddress(event.page_referrer, rules),
-    page_title: purpose === 'analytics' ? title : undefined,
-    user_data: personOf(person, target),
+    page_title: purpose === 'analytics' ? event.page_title : undefined,
+    user_data: personOf(event.user_data, target),
     click_ids: consent.ad_storage === 'granted' ? aliveClickIds(event.click_ids, nowMs) : undefined,
     landing: consent.ad_storage === 'granted' ? landingOf(event, rules) : undefined,
     cookies: cookiesOf(event.cookies, consent, nowMs),
     visitor_id: consent.ad_storage === 'granted' || consent.analytics_storage === 'granted'
       ? event.visitor_id
       : undefined,
-    params: namedParams(params, target.params),
-    fields: purpose === 'first_party' ? fields : undefined,
-    has_unknown_currency: event.currency === undefined && lostCurrency(warnings) ? true : undefined,
+    params: namedParams(event.params, target.params),
+    fields: purpose === 'first_party' ? event.fields : undefined,
+    has_unknown_currency: event.currency === undefined && lostCurrency(event.warnings) ? true : undefined,
     consent,
     defaults: rules.defaults
   }
@@ -45,24 +46,29 @@ function lostCurrency (warnings: MergedEvent['warnings']): boolean {
 
 function personOf (person: EventData['user_data'], target: Target): EventData['user_data'] {
   if (person === undefined) return undefined
+  const isWithheld = namedOnly.some(field => person[field] !== undefined && !target.params.includes(field))
+  if (!isWithheld) return person
   const left = { ...person }
   for (const field of namedOnly) if (!target.params.includes(field)) delete left[field]
   return left
 }
 
 function namedParams (params: EventData['params'], names: readonly string[]): EventData['params'] {
-  const left = Object.entries(params ?? {}).filter(([name]) => names.includes(name))
+  if (params === undefined || names.length === 0) return undefined
+  const left = Object.entries(params).filter(([name]) => names.includes(name))
   return left.length === 0 ? undefined : Object.fromEntries(left)
 }
 
 function aliveClickIds (clickIds: EventData['click_ids'], nowMs: number): EventData['click_ids'] {
-  const alive = Object.entries(clickIds ?? {}).filter(([param, { seen_at_ms: seenAtMs }]) =>
+  if (clickIds === undefined) return undefined
+  const alive = Object.entries(clickIds).filter(([param, { seen_at_ms: seenAtMs }]) =>
     isClickIdAlive(param, seenAtMs, nowMs))
   return alive.length === 0 ? undefined : Object.fromEntries(alive)
 }
 
 function cookiesOf (cookies: EventData['cookies'], consent: EffectiveConsent, nowMs: number): EventData['cookies'] {
-  const left = Object.entries(cookies ?? {}).filter(([name, value]) => {
+  if (cookies === undefined) return undefined
+  const left = Object.entries(cookies).filter(([name, value]) => {
     const known = knownCookie(name, value)
     if (known === undefined) return false
     if (known.purpose === 'analytics') return consent.analytics_storage === 'granted'

@@ -1,8 +1,9 @@
 // The arrivals of events, read from `events` and opened.
-import type { Queryable } from '../config/postgres.ts'
+import { prepared, type Pool } from '../config/postgres.ts'
 import type { EventData, Part, Trust } from '../schema/event.ts'
 import { fromPlaintexts } from '../schema/sealing.ts'
 import type { Deps } from './deps.ts'
+import { numberList } from './sql_lists.ts'
 
 /** A row of `events`. */
 export interface PartRow {
@@ -27,9 +28,15 @@ export interface PartRow {
  * Every part of some events of one day, sealed, in the order of arrival. OFFSET keeps each event's look-up by key
  * apart: by itself the planner may read the whole day for them.
  */
-export async function readParts (pool: Queryable, seqs: number[], day: string): Promise<PartRow[]> {
+export async function readParts (pool: Pool, seqs: number[], day: string): Promise<PartRow[]> {
   if (seqs.length === 0) return []
-  const { rows } = await pool.query<PartRow>(`
+  const { rows } = await pool.query<PartRow>(prepared(pool, partsStatement), [numberList(seqs), day])
+  return rows
+}
+
+const partsStatement = {
+  name: 'read_parts',
+  text: `
     SELECT e.event_seq, e.seq, e.receipt_id, e.site, e.trust::text AS trust, e.event_name, e.event_id,
       encode(e.visitor, 'hex') AS visitor, encode(e.sealed, 'base64') AS sealed,
       encode(e.sealed_client, 'base64') AS sealed_client,
@@ -39,9 +46,7 @@ export async function readParts (pool: Queryable, seqs: number[], day: string): 
         SELECT l.lead_id FROM leads l WHERE l.site = e.site AND l.event_seq = e.event_seq
       ) END AS lead_id
     FROM unnest($1::bigint[]) AS wanted (seq)
-    CROSS JOIN LATERAL (SELECT * FROM events WHERE event_seq = wanted.seq AND day = $2 ORDER BY seq OFFSET 0) AS e`,
-  [seqs, day])
-  return rows
+    CROSS JOIN LATERAL (SELECT * FROM events WHERE event_seq = wanted.seq AND day = $2 ORDER BY seq OFFSET 0) AS e`
 }
 
 /** A part with its number and its visitor's blind index, for those who show it. */

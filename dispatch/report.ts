@@ -50,18 +50,21 @@ export function reportAttempt (deps: Deps, target: Target, report: AttemptReport
   deps.log.info(values, 'attempt')
   reportSettlements(deps, target, settlements)
   const acceptedSeqs = new Set(settlements.filter(isTaken).map(one => one.seq))
+  const seconds = deps.metrics.deliverySeconds.labels({ destination })
+  const nowMs = deps.now()
   for (const one of going) {
-    if (acceptedSeqs.has(one.seq)) {
-      deps.metrics.deliverySeconds.observe({ destination }, Math.max(0, deps.now() - one.receivedAtMs) / 1000)
-    }
+    if (acceptedSeqs.has(one.seq)) seconds.observe(Math.max(0, nowMs - one.receivedAtMs) / 1000)
   }
 }
 
 /** Counts what became of deliveries; those that wait on are counted by the backlog. */
 export function reportSettlements (deps: Deps, target: Target, settlements: readonly Settlement[]): void {
-  for (const { state, reason } of settlements) {
+  const destination = targetLabel(target)
+  for (const [state, ofState] of Map.groupBy(settlements, one => one.state)) {
     if (state === 'waiting') continue
-    deps.metrics.deliveryOutcomes.inc({ destination: targetLabel(target), state, reason: reason ?? '' })
+    for (const [reason, alike] of Map.groupBy(ofState, one => one.reason ?? '')) {
+      deps.metrics.deliveryOutcomes.inc({ destination, state, reason }, alike.length)
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // When visitors took their consent back: what is older of theirs is not sent any more.
 import type { Queryable } from '../config/postgres.ts'
 import type { Revoked } from '../schema/consent.ts'
+import { bytesList } from './sql_lists.ts'
 
 /** The newest revokes of visitors, by their blind index in hexadecimal, as everywhere here. */
 export type Revokes = ReadonlyMap<string, Revoked>
@@ -9,12 +10,9 @@ export type Revokes = ReadonlyMap<string, Revoked>
 export async function readRevokes (pool: Queryable, site: string, visitors: readonly string[]): Promise<Revokes> {
   if (visitors.length === 0) return new Map()
   const { rows } = await pool.query<{ visitor: string, ads_ms: number | null, analytics_ms: number | null }>(`
-    SELECT wanted.visitor, round(date_part('epoch', r.ads_revoked_at) * 1000) AS ads_ms,
-      round(date_part('epoch', r.analytics_revoked_at) * 1000) AS analytics_ms
-    FROM unnest($2::text[]) AS wanted (visitor)
-    CROSS JOIN LATERAL (
-      SELECT * FROM revokes WHERE site = $1 AND visitor = decode(wanted.visitor, 'hex') OFFSET 0
-    ) AS r`, [site, visitors])
+    SELECT encode(visitor, 'hex') AS visitor, round(date_part('epoch', ads_revoked_at) * 1000) AS ads_ms,
+      round(date_part('epoch', analytics_revoked_at) * 1000) AS analytics_ms
+    FROM revokes WHERE site = $1 AND visitor = ANY($2::bytea[])`, [site, bytesList(visitors)])
   return new Map(rows.map(row =>
     [row.visitor, { adsAtMs: row.ads_ms ?? undefined, analyticsAtMs: row.analytics_ms ?? undefined }]))
 }

@@ -8,6 +8,7 @@ import type { WaitingReason } from '../schema/outcome.ts'
 import type { Deps } from './deps.ts'
 import { describeError } from './deps.ts'
 import { enqueuePlan, planJobs } from './schedule.ts'
+import { numberList } from './sql_lists.ts'
 import { insertDeliveries, type NewDelivery } from './store.ts'
 import { targetLabel, wants, type Target } from './target.ts'
 
@@ -120,7 +121,7 @@ async function readRows (tx: PoolClient, seqs: number[], days: string[]): Promis
         e.trust::text AS trust, e.has_contact, e.is_bot
       FROM unnest($1::bigint[]) AS wanted (seq)
       CROSS JOIN LATERAL (SELECT * FROM events WHERE event_seq = wanted.seq AND day = $2 ORDER BY seq OFFSET 0) AS e`,
-    [indexes.map(index => seqs[index]), day])
+    [numberList(indexes.map(index => seqs[index] ?? 0)), day])
     all.push(...rows)
   }
   return all

@@ -2,6 +2,7 @@
 import { Agent, request as undiciRequest } from 'undici'
 import type { NetworkResponse, OutgoingRequest } from './destination.ts'
 import type { Answer, TransportFailure } from './judge.ts'
+import { writeJson, type Written } from './written.ts'
 
 /** A secret and where it goes; it is put into the request here and nowhere else. */
 export type Credential =
@@ -23,8 +24,11 @@ export const sendLimits: SendLimits = {
 }
 
 export interface Sender {
-  /** Sends; a string body goes as it is, anything else as JSON. Never throws for what the network does. */
-  send: (request: OutgoingRequest, credential: Credential) => Promise<Answer>
+  /**
+   * Sends; a string body goes as it is, anything else as JSON, with what is `written` already. Never throws for what
+   * the network does.
+   */
+  send: (request: OutgoingRequest, credential: Credential, written?: Written) => Promise<Answer>
   /** Waits for the requests under way and closes all connections. */
   close: () => Promise<void>
 }
@@ -45,11 +49,11 @@ export function createSender (limits: SendLimits = sendLimits, connections = 64)
     allowH2: false
   })
   return {
-    async send (request, credential) {
+    async send (request, credential, written = new Map()) {
       const startedMs = performance.now()
       const durationMs = () => Math.round(performance.now() - startedMs)
       try {
-        const response = await exchange(agent, request, credential, limits)
+        const response = await exchange(agent, { request, credential, written }, limits)
         return { kind: 'response', response, durationMs: durationMs() }
       } catch (error) {
         return { kind: 'failure', failure: failureOf(error), durationMs: durationMs() }
@@ -59,14 +63,16 @@ export function createSender (limits: SendLimits = sendLimits, connections = 64)
   }
 }
 
+interface Message { request: OutgoingRequest, credential: Credential, written: Written }
+
 async function exchange (
-  agent: Agent, request: OutgoingRequest, credential: Credential, limits: SendLimits
+  agent: Agent, { request, credential, written }: Message, limits: SendLimits
 ): Promise<NetworkResponse> {
   const url = new URL(request.url)
   const headers: Record<string, string> = { accept: 'application/json', 'user-agent': 'postern', ...request.headers }
   if (credential.kind === 'query') url.searchParams.set(credential.name, credential.value)
   if (credential.kind === 'header') headers[credential.name] = credential.value
-  const body = bodyOf(request)
+  const body = bodyOf(request, written)
   if (body !== undefined && !Object.keys(headers).some(name => name.toLowerCase() === 'content-type')) {
     headers['content-type'] = 'application/json'
   }
@@ -76,9 +82,9 @@ async function exchange (
   return { status: statusCode, headers: flatten(received), body: parse(await stream.text()) }
 }
 
-function bodyOf (request: OutgoingRequest): string | undefined {
+function bodyOf (request: OutgoingRequest, written: Written): string | undefined {
   if (request.method === 'GET' || request.body === undefined) return undefined
-  return typeof request.body === 'string' ? request.body : JSON.stringify(request.body)
+  return typeof request.body === 'string' ? request.body : writeJson(request.body, written)
 }
 
 function flatten (headers: Record<string, string | string[] | undefined>): Record<string, string> {

@@ -1,10 +1,11 @@
 // The ledger of deliveries: what is written before a request leaves and after its answer came. One transaction each.
 import { createHash } from 'node:crypto'
-import { withTransaction, type PoolClient, type Queryable } from '../config/postgres.ts'
+import { prepared, withTransaction, type PoolClient, type Queryable } from '../config/postgres.ts'
 import type { DeliveryState } from '../schema/outcome.ts'
 import type { Deps } from './deps.ts'
 import { enqueuePlan, planJobs, type Plan } from './schedule.ts'
 import type { Settlement } from './settle.ts'
+import { numberList } from './sql_lists.ts'
 import type { Target } from './target.ts'
 
 /** A delivery as the router writes it. */
@@ -29,8 +30,8 @@ export async function insertDeliveries (
     const [first] = group
     if (first === undefined) continue
     await tx.query('SELECT insert_deliveries($1, $2, $3, $4, $5, $6, $7, $8)',
-      [first.targetId, first.day, first.isTest, first.state, first.reason, column(group, row => row.seq),
-        column(group, row => row.dueAtMs), column(group, row => row.holdMs)])
+      [first.targetId, first.day, first.isTest, first.state, first.reason, numberList(column(group, row => row.seq)),
+        numberList(column(group, row => row.dueAtMs)), numberList(column(group, row => row.holdMs))])
   }
 }
 
@@ -38,7 +39,7 @@ export async function insertDeliveries (
 export async function promise (tx: Queryable, jobs: Plan['jobs']): Promise<void> {
   for (const { data } of jobs) {
     await tx.query('SELECT promise_deliveries($1, $2, $3, $4)',
-      [data.target_id, data.day, data.event_seqs, data.promised_ms])
+      [data.target_id, data.day, numberList(data.event_seqs), data.promised_ms])
   }
 }
 
@@ -78,10 +79,15 @@ export async function intend (deps: Deps, claim: Claim, batch: readonly Intended
   const withParts = batch.filter(one => one.partSeqs.length > 1).map(one => [one.seq, one.partSeqs])
   // One statement is a transaction, and this one is committed when it answers.
   const { rows: [begun] } = await deps.pool.query<{ id: number, event_seqs: number[] }>(
-    'SELECT id, event_seqs FROM begin_attempt($1, $2, $3, $4, $5, $6, $7)',
-    [target.id, day, promisesOf(claim), deps.timings.leaseMs, column(batch, one => one.seq), batch[0]?.resendOf ?? null,
+    prepared(deps.pool, beginStatement),
+    [target.id, day, promisesOf(claim), deps.timings.leaseMs, numberList(column(batch, one => one.seq)),
+      batch[0]?.resendOf ?? null,
       withParts.length === 0 ? null : JSON.stringify(Object.fromEntries(withParts))])
   return begun === undefined ? null : { id: begun.id, seqs: new Set(begun.event_seqs) }
+}
+
+const beginStatement = {
+  name: 'begin_attempt', text: 'SELECT id, event_seqs FROM begin_attempt($1, $2, $3, $4, $5, $6, $7)'
 }
 
 /** How an attempt ended, for its row. */
@@ -106,7 +112,7 @@ export async function settleAttempt (
   if (settlements.every(isLastWord)) {
     // One statement is a transaction: an end that is not ours leaves nothing to settle.
     const { rows } = await deps.pool.query(
-      `SELECT settle_deliveries(${places(ended.length)}) FROM ${endAttempt}`,
+      prepared(deps.pool, settleStatement),
       [...ended, ...groups(claim, attemptId, settlements, [])])
     return rows.length > 0
   }
@@ -160,14 +166,20 @@ function groups (
 ): unknown[] {
   const holdOf = new Map(jobs.flatMap(({ data }) => data.event_seqs.map(seq => [seq, data.promised_ms])))
   const wordsOf = ({ seq, ...one }: Settlement) => JSON.stringify([one, holdOf.get(seq)])
-  const alike = [...Map.groupBy(settlements, wordsOf).values()]
+  // Nearly all are this one, about which there is nothing more to say.
+  const isPlain = ({ state, reason, detail }: Settlement) => state === 'delivered' && (reason ?? detail) === undefined
+  const keyOf = (one: Settlement) => isPlain(one) ? one.state : wordsOf(one)
+  const alike = [...Map.groupBy(settlements, keyOf).values()]
   const each = <V>(pick: (one: Settlement) => V) => alike.map(([first]) => first === undefined ? null : pick(first))
-  return [claim.target.id, claim.day, attemptId, promisesOf(claim), alike.flat().map(one => one.seq),
+  return [claim.target.id, claim.day, attemptId, promisesOf(claim), numberList(alike.flat().map(one => one.seq)),
     alike.map(group => group.length), each(one => one.state), each(one => one.reason ?? null),
     each(one => one.detail ?? null), each(one => one.refundsAttempt === true ? 1 : 0),
     each(one => one.state === 'waiting' ? one.afterMs ?? 0 : 0), each(one => holdOf.get(one.seq) ?? 0),
     each(one => one.verifyAfterMs ?? null)]
 }
+
+/** Ends an attempt and, if it was ours, settles its deliveries. */
+const settleStatement = { name: 'settle_attempt', text: `SELECT settle_deliveries(${places(7)}) FROM ${endAttempt}` }
 
 /** Pauses a destination until its settings change; the first cause stays. */
 export async function pauseTarget (tx: Queryable, target: Target, detail: string): Promise<void> {

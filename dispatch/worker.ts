@@ -3,7 +3,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { isOutage } from '../config/postgres.ts'
 import type { Outcome } from '../schema/outcome.ts'
-import { jsonBytes, pack, packableOf, type Packable } from './batch.ts'
+import { pack, packableOf, type Packable } from './batch.ts'
 import { decide, type Decision } from './decide.ts'
 import { describeError, type Deps } from './deps.ts'
 import type { Judgement } from './destination.ts'
@@ -17,9 +17,10 @@ import type { Credential } from './send.ts'
 import { resultOf, settlementOf, settlementOfDecision, type Settlement } from './settle.ts'
 import { intend, settleAttempt, settleUnsent, takeRate, type Claim } from './store.ts'
 import type { Target } from './target.ts'
+import { writeJson, writtenOf } from './written.ts'
 
-/** A delivery that goes, with the payload that its destination made of it. */
-type Ready = LoadedDelivery & Packable & { payload: unknown }
+/** A delivery that goes, with the payload that its destination made of it, and its JSON. */
+type Ready = LoadedDelivery & Packable & { payload: unknown, json: string }
 
 /** Carries out one job. Throws only for outages and bugs; the promoter then gives the deliveries another job. */
 export async function deliver (job: SendJob, deps: Deps): Promise<void> {
@@ -68,7 +69,7 @@ function decideAll (
   const nowMs = deps.now()
   for (const delivery of deliveries) {
     const decision = decideSafely(delivery, target, nowMs, deps)
-    if ('go' in decision) ready.push({ ...delivery, ...packableOf(decision, target) })
+    if ('go' in decision) ready.push(Object.assign(delivery, packableOf(decision, target), { json: decision.json }))
     else unsent.push(settlementOfDecision(decision, delivery.seq))
   }
   return { ready, unsent }
@@ -90,7 +91,8 @@ function envelopeBytes (ready: readonly Ready[], target: Target): number {
   if (first === undefined) return 0
   try {
     const { body } = target.destination.request([first.payload], target.settings, target.endpoint, first.isTest)
-    return Math.max(0, jsonBytes(body) - first.bytes)
+    const whole = writeJson(body, writtenOf([first])) ?? ''
+    return Math.max(0, Buffer.byteLength(whole) - first.bytes)
   } catch {
     // A `request` that throws is judged where it is sent, event by event.
     return 0
@@ -145,11 +147,10 @@ async function sendBatch (batch: readonly Ready[], claim: Claim, passage: Passag
     deps.breaker.release(target.id)
     return false
   }
-  const payloads = going.map(one => one.payload)
   const isTest = first.isTest || target.mode === 'test'
-  const { answer, judgement } = await exchange(payloads, isTest, target, passage, deps)
+  const { answer, judgement } = await exchange(going, isTest, target, passage, deps)
   const nowMs = deps.now()
-  const outcomes = outcomesOf(judgement, payloads.length)
+  const outcomes = outcomesOf(judgement, going.length)
   tellBreaker(target, answer, outcomes, nowMs, deps)
 
   const settlements = settle(going, outcomes, isTest, target, nowMs, deps)
@@ -183,13 +184,14 @@ async function untilServed<T> (deps: Deps, write: () => Promise<T>): Promise<T> 
 
 /** Sends and judges. A bug in a destination's `request` or `judge` is an outcome too: it must not send for ever. */
 async function exchange (
-  payloads: unknown[], isTest: boolean, target: Target, passage: Passage, deps: Deps
+  going: readonly Ready[], isTest: boolean, target: Target, passage: Passage, deps: Deps
 ): Promise<{ answer: Answer | null, judgement: Judgement }> {
   const { destination } = target
+  const payloads = going.map(one => one.payload)
   let answer: Answer | null = null
   try {
     const request = destination.request(payloads, target.settings, target.endpoint, isTest)
-    answer = await deps.sender.send(request, passage.credential)
+    answer = await deps.sender.send(request, passage.credential, writtenOf(going))
     if (passage.isCached && answer.kind === 'response' && answer.response.status === 401) {
       deps.tokens.forget(target)
       return { answer, judgement: { all: { kind: 'retry', reason: 'network_error', detail: 'the token ended early' } } }
@@ -216,7 +218,8 @@ function settle (
   return going.flatMap((one, index) => {
     const outcome = outcomes[index]
     if (outcome === undefined) return []
-    return settlementOf(outcome, { ...one, attempts: one.attempts + 1, isTest }, target, nowMs, () => chance)
+    const { seq, attempts, candidate } = one
+    return settlementOf(outcome, { seq, attempts: attempts + 1, isTest, candidate }, target, nowMs, () => chance)
   })
 }
 

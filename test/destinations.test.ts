@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { test } from 'tap'
 import { Value } from 'typebox/value'
-import { jsonBytes } from '../dispatch/batch.ts'
+import { jsonOf } from '../dispatch/written.ts'
 import { consentOf, decide } from '../dispatch/decide.ts'
 import type { Destination, NetworkResponse, OutgoingEvent } from '../dispatch/destination.ts'
 import { judge, outcomesOf } from '../dispatch/judge.ts'
@@ -149,7 +149,7 @@ for (const destination of destinations) {
     const counts = (number: number) => {
       const previews = preview(new Array(number).fill(one.example.event), target, true)
       return previews.flatMap(found => 'requests' in found ? found.requests : []).map(request => {
-        t.ok(jsonBytes(request.body) <= limits.bytes, 'under the limit of bytes')
+        t.ok(Buffer.byteLength(jsonOf(request.body)) <= limits.bytes, 'under the limit of bytes')
         return eventsIn(request.body)
       })
     }
@@ -157,7 +157,7 @@ for (const destination of destinations) {
     t.equal(Math.max(...counts(limits.events + 1)) <= limits.events, true)
     t.ok(counts(limits.events + 1).length >= 2)
 
-    const bytes = jsonBytes(one.payload)
+    const bytes = Buffer.byteLength(jsonOf(one.payload))
     const within = (most: number) => decide(one.example.event.candidate,
       { ...target, destination: { ...destination, limits: { ...limits, bytes: most } } }, one.example.event.nowMs)
     t.ok('go' in within(bytes))

@@ -18,7 +18,7 @@ const futureSlackMs = 60_000
 export function map (event: OutgoingEvent, settings: MetaSettings, theirName: string): Mapped<MetaPayload> {
   const warnings: MapWarning[] = []
   const actionSource = actionSourceOf(event, warnings)
-  const userData = userDataOf({ ...event, action_source: actionSource }, settings, warnings)
+  const userData = userDataOf(event, actionSource, settings, warnings)
   if (!isIdentifying(userData)) return { skipped: 'no_identifier' }
 
   const name = renamed(settings.event_names, event.event_name, theirName)

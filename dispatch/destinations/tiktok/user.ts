@@ -91,7 +91,7 @@ function hashAll (field: PersonField, given: readonly Given[], reader: Reader): 
 }
 
 /** An id with capital letters: as given, in lower case, or both, as the owner chose. */
-function spellingsOf (asGiven: string, lower: string[], { spelling }: Reader): string[] {
+function spellingsOf (asGiven: string, lower: readonly string[], { spelling }: Reader): readonly string[] {
   switch (spelling) {
     case 'as_given': return [asGiven]
     case 'lower': return lower.length > 0 ? lower : [asGiven]
