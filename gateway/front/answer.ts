@@ -74,9 +74,12 @@ export function passBack (request: FastifyRequest, reply: FastifyReply, status: 
     reply.send(unpacked(body, decoder, rewriting))
     return
   }
-  // Past Fastify's own way of sending, which takes streams only, and past its onSend hooks: guards.ts has one.
-  if (isClosing()) reply.header('connection', 'close')
-  reply.raw.writeHead(status, reply.getHeaders() as OutgoingHttpHeaders)
-  reply.hijack()
-  body.sendTo(reply.raw, rewriting)
+  // Such an answer has no body, and tells no length (RFC 9110 §8.6).
+  if (status === 204) reply.removeHeader('content-length')
+  body.sendTo(reply.raw, rewriting, () => {
+    // Past Fastify's own way of sending, which takes streams only, and past its onSend hooks: guards.ts has one.
+    if (isClosing()) reply.header('connection', 'close')
+    reply.raw.writeHead(status, reply.getHeaders() as OutgoingHttpHeaders)
+    reply.hijack()
+  })
 }

@@ -64,28 +64,19 @@ export function goesRound (headers: IncomingHttpHeaders): boolean {
   return String(headers['cdn-loop'] ?? '').split(',').filter(name => name.trim() === 'postern').length > 2
 }
 
-const beyondAscii = /[^\x20-\x7E\t]/
 const notAllowed = /[^\t\x20-\x7E\x80-\xFF]/g
 
-/**
- * Text beyond ASCII came as bytes of UTF-8 and goes out as the same bytes: Node writes one byte per character. What no
- * header may hold is left out, so that one of the site's mistakes is not the end of its page.
- */
-function asBytes (value: string): string {
-  return beyondAscii.test(value) ? Buffer.from(value).toString('latin1').replace(notAllowed, '') : value
-}
+/** What no header may hold is left out, so that one of the site's mistakes is not the end of its page. */
+const allowed = (value: string): string => value.replace(notAllowed, '')
 
-/**
- * The site's headers as the visitor gets them. `toWire`: how a value becomes one character for each byte; those of
- * node:http are so already.
- */
-export function toVisitor (given: Headers, toWire: (value: string) => string = asBytes): Headers {
+/** The site's headers as the visitor gets them: undici and node:http read and write one character for each byte. */
+export function toVisitor (given: Headers): Headers {
   const listed = listedBy(given.connection)
   const headers: Headers = {}
   for (const name in given) {
     const value = given[name]
     if (value === undefined || ofConnection.has(name) || listed.includes(name)) continue
-    headers[name] = typeof value === 'string' ? toWire(value) : value.map(toWire)
+    headers[name] = typeof value === 'string' ? allowed(value) : value.map(allowed)
   }
   return headers
 }

@@ -26,12 +26,14 @@ export function limitOwnBody (
 export function limitSiteBodies (
   { raw }: Pick<FastifyRequest, 'raw'>, { uploadMs, takingMs }: typeof sitePatience = sitePatience
 ): void {
+  // undici takes the socket from an upload that it lets go.
+  const { socket } = raw
   // Node ends a connection in which nothing happens for so long, and has its own limit for the time between requests.
-  const limitTaking = () => { raw.socket.setTimeout(takingMs) }
+  const limitTaking = () => { socket.setTimeout(takingMs) }
   if (raw.headers['content-length'] === undefined && raw.headers['transfer-encoding'] === undefined) {
     limitTaking()
     return
   }
-  raw.setTimeout(uploadMs, () => { raw.socket.destroy() })
+  raw.setTimeout(uploadMs, () => { socket.destroy() })
   raw.once('end', limitTaking)
 }

@@ -108,6 +108,8 @@ function apologise (reply: FastifyReply, error: Error, { logger }: Gateway): voi
     }, 'the site behind the gateway did not answer')
   }
   for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+  // Nobody takes the rest of an upload any more.
+  if (!request.raw.complete) reply.header('connection', 'close')
   reply.status(status).headers({ 'cache-control': 'no-store', 'retry-after': '5' })
   if (!isDocumentRequest(request)) {
     reply.type('text/plain; charset=utf-8').send(status === 504 ? 'Gateway Timeout' : 'Bad Gateway')
@@ -157,6 +159,11 @@ export async function addFront (app: FastifyInstance, options: FrontOptions): Pr
   await app.register(async front => {
     // Bodies pass as they come, in any size.
     front.removeAllContentTypeParsers()
+    front.addHook('onResponse', (request, _reply, done) => {
+      // An answer that began before the end says that its connection stays, and would hold the server open.
+      if (options.isClosing()) request.raw.socket?.end()
+      done()
+    })
     front.setErrorHandler((error, _request, reply) => {
       if (!(error instanceof Undecodable)) throw error
       apologise(reply, error, gateway)

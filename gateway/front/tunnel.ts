@@ -24,7 +24,7 @@ export interface Tunnels {
  * written. Every value was parsed as a header before, so none ends its line.
  */
 function toHead (status: number, answer: IncomingMessage, more: Headers): Buffer {
-  const lines = Object.entries({ ...toVisitor(answer.headers, value => value), ...more })
+  const lines = Object.entries({ ...toVisitor(answer.headers), ...more })
     .flatMap(([name, value]) => [value ?? []].flat().map(one => `${name}: ${one}\r\n`))
   return Buffer.from(`HTTP/1.1 ${status} ${answer.statusMessage ?? ''}\r\n${lines.join('')}\r\n`, 'latin1')
 }

@@ -24,9 +24,10 @@ export interface Rewriting {
 export interface SiteBody {
   /**
    * Writes all of it, from the first byte, and ends the target; destroys it when the site's answer breaks off. To be
-   * called, once, before the body comes: as soon as the answer's head is there.
+   * called, once, before the body comes: as soon as the answer's head is there. `begin` is called right before the
+   * first byte: when the answer breaks off earlier, it never is, and whoever asked hears of it as of no answer.
    */
-  sendTo: (target: Writable, rewriting?: Rewriting) => void
+  sendTo: (target: Writable, rewriting?: Rewriting, begin?: () => void) => void
   /** Nobody wants it. */
   destroy: () => void
 }
@@ -51,14 +52,25 @@ const mostHeaderBytes = 64 * 1024
 /** What may wait for a visitor who is slower than the site, in bytes; then the site has to wait. */
 const mostWaitingBytes = 64 * 1024
 
+/** The site's answer ended before the first byte of its body. It is not asked again: its head was heard. */
+class BrokenOff extends Error {
+  override name = 'BrokenOff'
+}
+
 /** The way of one body. `leave` ends the site's answer, `resume` lets it go on after a pause. */
 function openBody (visitor: ServerResponse, leave: () => void, resume: () => void) {
   let target: Writable | undefined
   let rewriting: Rewriting | undefined
+  let begin: (() => void) | undefined
+  const start = () => {
+    begin?.()
+    begin = undefined
+  }
   const body: SiteBody = {
-    sendTo: (given, change) => {
+    sendTo: (given, change, before) => {
       target = given
       rewriting = change
+      begin = before
       given.on('drain', resume)
       if (given !== visitor) given.once('close', leave)
     },
@@ -67,14 +79,17 @@ function openBody (visitor: ServerResponse, leave: () => void, resume: () => voi
   return {
     body,
     isWanted: () => target !== undefined,
+    isBegun: () => begin === undefined,
     /** False when the site has to wait. */
     write: (chunk: Buffer): boolean => {
       if (target === undefined) return true
+      start()
       let takesMore = true
       for (const piece of rewriting?.next(chunk) ?? [chunk]) takesMore = target.write(piece)
       return takesMore || target.writableLength <= mostWaitingBytes
     },
     end: () => {
+      start()
       for (const piece of rewriting?.rest() ?? []) target?.write(piece)
       target?.end()
     },
@@ -97,6 +112,14 @@ function listenTo (hear: Hear, visitor: ServerResponse, upload: unknown): Dispat
     if (state !== 'over') controller?.abort(new errors.RequestAbortedError())
   }
   const way = openBody(visitor, leave, () => { controller?.resume() })
+  const tell = (error: Error) => {
+    try {
+      hear(error)
+    } catch {
+      // Thrown on from here it would be nobody's, and end the process.
+      visitor.destroy()
+    }
+  }
   visitor.once('close', leave)
   return {
     onRequestStart: given => {
@@ -110,8 +133,7 @@ function listenTo (hear: Hear, visitor: ServerResponse, upload: unknown): Dispat
       try {
         hear(null, { statusCode, headers, body: way.body })
       } catch (bug) {
-        // Thrown on from here it would be nobody's, and end the process: one page must do.
-        hear(bug instanceof Error ? bug : new Error('the answer could not be passed on'))
+        tell(bug instanceof Error ? bug : new Error('the answer could not be passed on'))
       }
       if (!way.isWanted()) leave()
     },
@@ -125,10 +147,12 @@ function listenTo (hear: Hear, visitor: ServerResponse, upload: unknown): Dispat
       state = 'over'
       // Whoever asked has to have been told of the request before it hears of its end.
       queueMicrotask(() => {
-        if (wasAsked) hear(error)
-        way.breakOff(error)
+        if (wasAsked) tell(error)
+        else if (way.isWanted() && !way.isBegun()) tell(new BrokenOff('the body did not begin', { cause: error }))
+        else way.breakOff(error)
       })
-      if (upload instanceof Readable) upload.on('error', () => {}).destroy(error)
+      // Not destroyed: that would be the end of the visitor's connection, and nobody be told why.
+      if (upload instanceof Readable) upload.on('error', () => {})
     }
   }
 }
