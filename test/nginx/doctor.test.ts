@@ -1,5 +1,4 @@
 // What `postern doctor` says of the three deployments, each behind a real nginx with the shipped files.
-import { readFileSync } from 'node:fs'
 import t, { test, type Test } from 'tap'
 import { createAsk } from '../../commands/doctor/ask.ts'
 import type { Finding } from '../../commands/doctor/finding.ts'
@@ -8,18 +7,10 @@ import { parseSettings } from '../../config/settings.ts'
 import { gatewaySites } from '../../commands/wiring.ts'
 import { testKeys } from '../gateway_world.ts'
 import { startVendor, vendorWorld } from '../vendor_world.ts'
-import { configuration, noNginx, startNginx } from './nginx.ts'
+import { configuration, noNginx, startNginx, withTagGateway } from './nginx.ts'
 import { ownersNginx, startOwnersSite } from './owner.ts'
 
 t.setTimeout(170_000)
-
-/** The block for nginx that the docs give the owner of a site. */
-const ofDocs = /```nginx\n([\s\S]*?)```/.exec(readFileSync(
-  new URL('../../docs/google-tag-gateway.md', import.meta.url), 'utf8'))?.[1]
-
-/** A server's configuration with that block in it. */
-const withVendor = (http: string, upstream: string) =>
-  http.replace(/^ *location \/ \{/m, line => `${ofDocs?.replace('postern_path', upstream)}\n${line}`)
 
 interface Deployment { name: string, hosts: string, more: string, http: () => string }
 
@@ -29,13 +20,13 @@ const deployments: readonly Deployment[] = [
     name: 'under a path of the site',
     hosts: 'www.example.com',
     more: '',
-    http: () => withVendor(ownersNginx(['www.example.com']), 'postern_path')
+    http: () => withTagGateway(ownersNginx(['www.example.com']))
   },
   {
     name: 'in front of the site',
     hosts: 'www.example.com',
     more: 'upstream: SITE',
-    http: () => withVendor(configuration('front.conf'), 'postern_front')
+    http: () => withTagGateway(configuration('front.conf'))
   }
 ]
 
