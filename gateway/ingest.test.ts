@@ -174,6 +174,8 @@ test('what waits is bounded; leads may still come when others may not', async t 
   const lead = log.append([leadArrival('lead')])
   open()
   await Promise.all([...accepted, lead])
+  // The room is made right behind the answers.
+  await new Promise(setImmediate)
   t.match(await log.append([arrival('late')]), [{ status: 'stored' }], 'room again')
   t.equal(await count('events'), 12)
 })

@@ -11,6 +11,8 @@ export interface IngestOptions extends DurableOptions {
 }
 
 const mostRows = 500
+/** A second commit begins beside the first when it is worth it: fewer and larger ones cost Postgres less. */
+const worthwhileRows = 32
 const mostBytes = 1 << 20
 
 /** Takes whole requests off the queues, leads first, up to the limits of one batch; at least one. */
@@ -36,26 +38,37 @@ interface Queue {
   lanes: number
   leads: Request[]
   others: Request[]
+  /** What is owed an answer: waiting, and in flight. */
   pendingRows: number
   pendingBytes: number
   inFlight: number
+  inFlightRows: number
   /** Who waits until nothing is pending. */
   closing: (() => void)[]
 }
 
 const isIdle = ({ inFlight, leads, others }: Queue) => inFlight === 0 && leads.length + others.length === 0
 
+/** Whether another commit may begin now: always when none is in flight, so that nobody waits for nothing. */
+function mayBegin ({ inFlight, lanes, pendingRows, inFlightRows }: Queue): boolean {
+  const waitingRows = pendingRows - inFlightRows
+  return waitingRows > 0 && (inFlight === 0 || (inFlight < lanes && waitingRows >= worthwhileRows))
+}
+
 function pump (queue: Queue): void {
-  while (queue.inFlight < queue.lanes && queue.leads.length + queue.others.length > 0) {
+  while (mayBegin(queue)) {
     const batch = takeBatch([queue.leads, queue.others])
+    const rows = countRows(batch)
     const after = () => {
       queue.inFlight--
-      queue.pendingRows -= countRows(batch)
+      queue.inFlightRows -= rows
+      queue.pendingRows -= rows
       queue.pendingBytes -= batch.reduce((sum, { bytes }) => sum + bytes, 0)
       if (isIdle(queue)) for (const done of queue.closing.splice(0)) done()
       pump(queue)
     }
     queue.inFlight++
+    queue.inFlightRows += rows
     queue.durable.commit(batch).then(after, after)
   }
 }
@@ -65,7 +78,7 @@ export function openIngestLog (options: IngestOptions): IngestLog {
   const { onAlert, lanes = 2, mostPending = 5000, mostPendingBytes = 32 << 20 } = options
   const durable = openDurable(options)
   const queue: Queue = {
-    durable, lanes, leads: [], others: [], pendingRows: 0, pendingBytes: 0, inFlight: 0, closing: []
+    durable, lanes, leads: [], others: [], pendingRows: 0, pendingBytes: 0, inFlight: 0, inFlightRows: 0, closing: []
   }
   let closed: Promise<void> | undefined
 
