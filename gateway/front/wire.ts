@@ -91,7 +91,9 @@ function openBody (visitor: ServerResponse, leave: () => void, resume: () => voi
     end: () => {
       start()
       for (const piece of rewriting?.rest() ?? []) target?.write(piece)
-      target?.end()
+      // Node takes a connection whose answer has ended for idle, however much of it waits, and cuts it at its own end.
+      if (target?.writableNeedDrain === true) target.once('drain', () => { target?.end() })
+      else target?.end()
     },
     breakOff: (error: Error) => {
       // Node takes an error there for one of the visitor's connection.
