@@ -23,6 +23,16 @@ async function takeAll (pool: Pool): Promise<PoolClient[]> {
   }
 }
 
+/** Ends what another program has of connections and takes their places, until it has none. */
+async function takeOver (pool: Pool, taken: PoolClient[], program: string): Promise<void> {
+  for (;;) {
+    const ended = await taken[0]?.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1', [program])
+    if (ended?.rowCount === 0) return
+    taken.push(...await takeAll(pool))
+  }
+}
+
 test('ten connections', async t => {
   const { url, pool } = await ownPostgres(t, { max_connections: '10', superuser_reserved_connections: '0' })
   const { network } = await fictionalNetwork(t)
@@ -50,6 +60,7 @@ test('ten connections', async t => {
   const greedy = openPool({ url, name: 'greedy', onError: () => undefined, max: 20, connectTimeoutMs: 20_000 })
   t.teardown(async () => { await greedy.end() })
   const taken = await takeAll(greedy)
+  await takeOver(greedy, taken, 'postern gateway')
   const refused = await postMany(50)
   t.same(refused.filter(({ status }) => status !== 202), [], 'all are answered, from the spool')
   t.ok(lines.some(message => /postgres is away/.test(message)))
