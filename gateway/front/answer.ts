@@ -50,7 +50,9 @@ function addTag (request: FastifyRequest, reply: FastifyReply, status: number): 
     return undefined
   }
   if (!isPage(status, headers)) return undefined
-  const permit = readPolicies(headers['content-security-policy'], hostName(request.host))
+  const permit = readPolicies(headers['content-security-policy'], {
+    host: hostName(request.host), port: request.port ?? undefined, path: `${site.prefix}/s.js`
+  })
   const decoding = decoderFor(headers)
   if (permit === 'forbidden' || decoding === undefined) return undefined
   for (const name of ofBytes) reply.removeHeader(name)

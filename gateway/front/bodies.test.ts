@@ -73,6 +73,8 @@ test('everything else passes byte for byte', async t => {
     ['an error page', send(html, {}, 500), {}, html],
     ['a part', send(html, { 'content-range': 'bytes 0-9/90' }, 206), { range: 'bytes=0-9' }, html],
     ['a policy that forbids it', send(html, { 'content-security-policy': "script-src 'none'" }), {}, html],
+    ['a policy that allows another folder of this host',
+      send(html, { 'content-security-policy': 'script-src https://www.example.com/static/' }), {}, html],
     ['an encoding that nobody knows', send(packed, { 'content-encoding': 'sdch' }), {}, packed],
     ['no-transform', send(html, { 'cache-control': 'no-transform' }), {}, html],
     ['UTF-16', send(Buffer.from(`\uFEFF${html}`, 'utf16le'), { 'content-type': 'text/html; charset=utf-16' }), {},
