@@ -89,11 +89,11 @@ const defaultSettings: PublicSite = {
 export const chromiumArgs = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync',
   '--disable-background-networking', '--disable-component-update', '--ignore-certificate-errors']
 
-/** Waits for a state; throws with `what` after ten seconds. */
+/** Waits for a state; throws with `what` after a minute. */
 export async function until (what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = Date.now() + 10_000
+  const endMs = Date.now() + 60_000
   while (!await isSo()) {
-    if (Date.now() > endMs) throw new Error(`waited ten seconds for: ${what}`)
+    if (Date.now() > endMs) throw new Error(`waited a minute for: ${what}`)
     await new Promise<void>(resolve => { setTimeout(resolve, 10) })
   }
 }
