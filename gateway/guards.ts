@@ -65,6 +65,8 @@ export function addGuards (app: FastifyInstance, { metrics, findSite, paths, isF
   app.addHook('onResponse', (request, reply, done) => {
     const isSite = request.url === paths.frontRoute
     count(isSite ? 'site' : request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime / 1000)
+    // An answer of the site's that began before the end says that its connection stays, and would hold the server open.
+    if (isSite && isClosing) request.raw.socket?.end()
     // What the site behind us answers is not ours to count.
     if (reply.statusCode === 503 && !isSite) metrics.ingestShed.inc({ reason: 'unavailable' })
     done()

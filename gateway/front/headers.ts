@@ -64,10 +64,11 @@ export function goesRound (headers: IncomingHttpHeaders): boolean {
   return String(headers['cdn-loop'] ?? '').split(',').filter(name => name.trim() === 'postern').length > 2
 }
 
-const notAllowed = /[^\t\x20-\x7E\x80-\xFF]/g
+const hasNotAllowed = /[^\t\x20-\x7E\x80-\xFF]/
+const notAllowed = new RegExp(hasNotAllowed, 'g')
 
 /** What no header may hold is left out, so that one of the site's mistakes is not the end of its page. */
-const allowed = (value: string): string => value.replace(notAllowed, '')
+const allowed = (value: string): string => hasNotAllowed.test(value) ? value.replace(notAllowed, '') : value
 
 /** The site's headers as the visitor gets them: undici and node:http read and write one character for each byte. */
 export function toVisitor (given: Headers): Headers {

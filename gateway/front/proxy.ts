@@ -159,11 +159,6 @@ export async function addFront (app: FastifyInstance, options: FrontOptions): Pr
   await app.register(async front => {
     // Bodies pass as they come, in any size.
     front.removeAllContentTypeParsers()
-    front.addHook('onResponse', (request, _reply, done) => {
-      // An answer that began before the end says that its connection stays, and would hold the server open.
-      if (options.isClosing()) request.raw.socket?.end()
-      done()
-    })
     front.setErrorHandler((error, _request, reply) => {
       if (!(error instanceof Undecodable)) throw error
       apologise(reply, error, gateway)
