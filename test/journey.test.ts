@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import t, { test } from 'tap'
 import type { BrowserContext, Page } from 'playwright-core'
+import { until } from './browsers/until.ts'
 import { apiKey, journeyWorld, type JourneyWorld } from './journey_world.ts'
 import { granted, send } from './gateway_world.ts'
 import { noBrowser, siteUrl } from './script_site.ts'
@@ -10,17 +11,6 @@ t.setTimeout(400_000)
 
 const query = '?utm_source=ad&fbclid=IwAR0a_B-c&gclid=Cj0KCQiA88X_BRDUARIsACVMYD8q&ttclid=E.C.P.Cj0KEQiAxKrUBRDj-abc'
 const clicks = { fbclid: 'IwAR0a_B-c', gclid: 'Cj0KCQiA88X_BRDUARIsACVMYD8q', ttclid: 'E.C.P.Cj0KEQiAxKrUBRDj-abc' }
-
-/** Waits for a state for at most 45 seconds; throws with what was found last. */
-async function until<T> (what: string, look: () => Promise<T> | T, isSo: (found: T) => boolean): Promise<T> {
-  const endMs = Date.now() + 90_000
-  for (;;) {
-    const found = await look()
-    if (isSo(found)) return found
-    if (Date.now() > endMs) throw new Error(`waited too long for ${what}; there was ${JSON.stringify(found)}`)
-    await new Promise<void>(resolve => { setTimeout(resolve, 25) })
-  }
-}
 
 async function land (context: BrowserContext, path: string, choice?: 'granted' | 'denied'): Promise<Page> {
   const page = await context.newPage()
