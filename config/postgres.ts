@@ -76,17 +76,21 @@ export function openPool (options: PoolOptions): Pool {
   // Without a listener the first connection that the server closes would end the process.
   pool.on('error', options.onError)
   pool.on('connect', (client) => {
+    if (options.isPooled === true) pooled.add(client)
     // A client that is lent out says so by failing its next query as well; here it must only not crash the process.
     client.on('error', (error) => { lastErrors.set(client, error) })
   })
   return pool
 }
 
-const pooled = new WeakSet<Pool>()
+const pooled = new WeakSet<object>()
 
-/** A prepared statement for this pool. Behind a pooler the next transaction is another session's, which has none. */
-export function prepared (pool: Pool, statement: { name: string, text: string }): { name?: string, text: string } {
-  return pooled.has(pool) ? { text: statement.text } : statement
+/**
+ * A prepared statement for a pool or a client of it. Behind a pooler the next transaction is another session's, which
+ * has none.
+ */
+export function prepared (db: Queryable, statement: { name: string, text: string }): { name?: string, text: string } {
+  return pooled.has(db) ? { text: statement.text } : statement
 }
 
 const lastErrors = new WeakMap<pg.ClientBase, Error>()

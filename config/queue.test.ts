@@ -28,7 +28,7 @@ test('jobs live and die with the transaction they were put in', async t => {
   const { url, pool } = await testDatabase(t)
   const queue = await open(t, url)
   const seen: number[] = []
-  await queue.work<Note>('deliver_x', oneAtOnce, async jobs => { seen.push(...jobs.map(({ n }) => n)) })
+  queue.work<Note>('deliver_x', oneAtOnce, async jobs => { seen.push(...jobs.map(({ n }) => n)) })
   await t.rejects(withTransaction(pool, async tx => {
     await queue.enqueue(tx, 'deliver_x', [job(1), job(2)])
     throw new Error('changed my mind')
@@ -45,7 +45,7 @@ test('a job that starts later waits for its time', async t => {
   const { url, pool } = await testDatabase(t)
   const queue = await open(t, url)
   const seen: { n: number, atMs: number }[] = []
-  await queue.work<Note>('deliver_x', oneAtOnce, async jobs => {
+  queue.work<Note>('deliver_x', oneAtOnce, async jobs => {
     seen.push(...jobs.map(({ n }) => ({ n, atMs: Date.now() })))
   })
   const startAtMs = Date.now() + 1500
@@ -59,7 +59,7 @@ test('a job that fails is not tried again: the ledger makes another if one is ne
   const { url, pool } = await testDatabase(t)
   const queue = await open(t, url)
   const seen: number[] = []
-  await queue.work<Note>('deliver_x', oneAtOnce, async ([one]) => {
+  queue.work<Note>('deliver_x', oneAtOnce, async ([one]) => {
     seen.push(one?.n ?? 0)
     if (one?.n === 1) throw new Error('a bug')
   })
@@ -76,7 +76,7 @@ test('two processes share a queue; each job goes to one of them', async t => {
   const seen: number[] = []
   for (const queue of queues) {
     const options = { concurrency: 4, perDestination: 4, jobsAtOnce: 5 }
-    await queue.work<Note>('deliver_x', options, async jobs => { seen.push(...jobs.map(({ n }) => n)) })
+    queue.work<Note>('deliver_x', options, async jobs => { seen.push(...jobs.map(({ n }) => n)) })
   }
   const jobs = Array.from({ length: 60 }, (_, n) => job(n))
   await withTransaction(pool, async tx => await queues[0]?.enqueue(tx, 'deliver_x', jobs))
@@ -91,7 +91,7 @@ test('stopping waits for the job under way', async t => {
   let release = () => {}
   const gate = new Promise<void>(resolve => { release = resolve })
   let state = 'waiting'
-  await queue.work<Note>('deliver_x', oneAtOnce, async () => {
+  queue.work<Note>('deliver_x', oneAtOnce, async () => {
     state = 'under way'
     await gate
     state = 'done'
@@ -111,7 +111,7 @@ test('a worker with a backlog goes from job to job without waiting for its next 
   await withTransaction(pool, async tx => await queue.enqueue(tx, 'deliver_x', jobs))
   let done = 0
   const startedMs = performance.now()
-  await queue.work<Note>('deliver_x', oneAtOnce, async () => { done++ })
+  queue.work<Note>('deliver_x', oneAtOnce, async () => { done++ })
   await until(() => done === 40)
   // Forty polls would take forty seconds.
   t.ok(performance.now() - startedMs < 20_000)

@@ -1,7 +1,10 @@
 // The only home of `pg-boss`: the queues that wake the workers. Jobs carry ids only; the ledger is ours.
-import { PgBoss } from 'pg-boss'
+import { createHash } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
+import { PgBoss, type Job } from 'pg-boss'
 import packaged from 'pg-boss/package.json' with { type: 'json' }
-import type { Queryable } from './postgres.ts'
+import { openPool, prepared, type Queryable } from './postgres.ts'
+import { startPump, type Pump } from './pump.ts'
 
 /** One job: what it carries, when it may start (Unix ms; null = at once), and whose it is. */
 export interface QueueJob<T extends object> {
@@ -16,7 +19,7 @@ export interface WorkOptions {
   concurrency: number
   /** Of these, jobs of one group. */
   perDestination: number
-  /** How many jobs a worker takes at once. More than one is for queues of a single group: it fills their share. */
+  /** How many jobs are taken at once; those of one destination are handled together. */
   jobsAtOnce: number
 }
 
@@ -24,7 +27,7 @@ export interface JobQueue {
   /** Puts jobs into a queue inside the caller's transaction; workers hear of those that may start at once. */
   enqueue: <T extends object>(tx: Queryable, name: string, jobs: QueueJob<T>[]) => Promise<void>
   /** Calls `handle` with the jobs that are there. What it throws fails them for good: there are no retries here. */
-  work: <T extends object>(name: string, options: WorkOptions, handle: (jobs: T[]) => Promise<void>) => Promise<void>
+  work: <T extends object>(name: string, options: WorkOptions, handle: (jobs: T[]) => Promise<void>) => void
   /** Takes no more jobs and waits for those under way, for at most so long. */
   stop: (timeoutMs: number) => Promise<void>
 }
@@ -36,14 +39,16 @@ export interface QueueOptions {
   /** pg-boss goes on by itself after any of these. */
   onError: (error: Error) => void
   onWarning?: (message: string) => void
-  max?: number
 }
 
 /** Where pg-boss keeps its tables, and the version of them that this build needs. */
 export const queueSchema = { name: 'pgboss', version: packaged.pgboss.schema }
 
 /** How late a job with a later start may be noticed. Those that start at once are announced by NOTIFY. */
-const pollSeconds = 1
+const pollMs = 1000
+
+/** Where pg-boss announces new jobs of all queues: the hash keeps its schemas apart. */
+const channel = `pgboss_${createHash('sha224').update(queueSchema.name).digest('hex').slice(0, 24)}`
 
 /** Connection and maintenance of every PgBoss we make. `schedule`: we use no cron. */
 const base = { schema: queueSchema.name, schedule: false, maintenanceIntervalSeconds: 300, persistWarnings: false }
@@ -75,7 +80,7 @@ export async function migrateQueue (url: string): Promise<void> {
       const builds = await boss.getBamStatus()
       if (errors[0] !== undefined) throw errors[0]
       if (!builds.some(({ status }) => status === 'pending' || status === 'in_progress')) return
-      await new Promise(resolve => setTimeout(resolve, 200))
+      await setTimeout(200)
     }
   } finally {
     await boss.stop({ graceful: false })
@@ -83,70 +88,105 @@ export async function migrateQueue (url: string): Promise<void> {
 }
 
 /**
- * Lets the workers that have jobs look for others as soon as they are done. By itself pg-boss lets a worker wait for
- * its next poll, so that a backlog would drain at one job per worker and second.
+ * On a line that swallows everything a statement would wait for the kernel to give up, a quarter of an hour, and the
+ * worker with it.
  */
-function goOn (boss: PgBoss, name: string): void {
-  for (const worker of boss.getWipData()) {
-    if (worker.name === name && worker.count > 0) boss.notifyWorker(worker.id)
-  }
+const patience = { statementTimeoutMs: 15_000, queryTimeoutMs: 20_000, connectTimeoutMs: 10_000, lockTimeoutMs: 5000 }
+
+/** The same for the pool inside pg-boss, which hands it to `pg`. */
+const patienceOfBoss = { query_timeout: 20_000, keepAlive: true, keepAliveInitialDelayMillis: 10_000 }
+
+const nameOf = (text: string) => `boss_${createHash('sha256').update(text).digest('hex').slice(0, 16)}`
+
+interface Statements { executeSql: (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }> }
+
+/** For pg-boss, which sends the same few long statements again and again: where they run, and prepared. */
+function statementsOf (db: Queryable): Statements {
+  return { executeSql: async (text, values) => await db.query(prepared(db, { name: nameOf(text), text }), values) }
 }
 
-/**
- * For the pool inside pg-boss, which hands them to `pg`: on a line that swallows everything its fetches would wait for
- * the kernel to give up, a quarter of an hour, and the worker with them.
- */
-const patience = { query_timeout: 20_000, keepAlive: true, keepAliveInitialDelayMillis: 10_000 }
+/** Takes jobs of a queue, has them handled, and tells pg-boss what became of them. */
+function pumpOf (
+  { boss, db, onError }: { boss: PgBoss, db: Statements, onError: (error: Error) => void },
+  name: string, { concurrency, perDestination, jobsAtOnce }: WorkOptions, handle: (jobs: object[]) => Promise<void>
+): Pump {
+  return startPump<Job<object>>({
+    concurrency,
+    // Counted in this process: a dead worker's jobs take no room from the living.
+    perGroup: perDestination,
+    jobsAtOnce,
+    pollMs,
+    take: async busyGroups => await boss.fetch(name, { batchSize: jobsAtOnce, ignoreGroups: busyGroups, db }),
+    async handle (jobs) {
+      try {
+        await handle(jobs.map(job => job.data))
+      } catch (error) {
+        await boss.fail(name, jobs, error instanceof Error ? error : {}, { db })
+        return
+      }
+      await boss.complete(name, jobs, null, { db })
+    },
+    onError: error => onError(error instanceof Error ? error : new Error(String(error)))
+  })
+}
+
+/** Stops pumps; waits for at most so long. */
+async function stopPumps (pumps: Iterable<Pump>, timeoutMs: number): Promise<void> {
+  const over = new AbortController()
+  const tooLong = setTimeout(timeoutMs, undefined, { signal: over.signal }).catch(() => undefined)
+  await Promise.race([tooLong, Promise.all([...pumps].map(async pump => await pump.stop()))])
+  over.abort()
+}
 
 /** Opens the queues of a worker. The schema must have been migrated. */
 export async function openQueue (options: QueueOptions): Promise<JobQueue> {
+  const { url, onError } = options
   const boss = new PgBoss({
     ...base,
-    ...patience,
-    connectionString: options.url,
-    application_name: 'postern queue',
-    max: options.max ?? 5,
-    migrate: false,
-    useListenNotify: true
+    ...patienceOfBoss,
+    connectionString: url,
+    application_name: 'postern queue upkeep',
+    max: 2,
+    migrate: false
   })
-  boss.on('error', options.onError)
+  boss.on('error', onError)
   boss.on('warning', warning => options.onWarning?.(warning.message))
+  const pool = openPool({ ...patience, url, name: 'postern queue', onError, max: 3 })
+  const db = statementsOf(pool)
+  const pumps = new Map<string, Pump>()
+  const wakeAll = () => { for (const pump of pumps.values()) pump.wake() }
+  const close = async (timeoutMs: number) => {
+    await boss.stop({ graceful: timeoutMs > 0, timeout: timeoutMs })
+    await pool.end()
+  }
+  let ear: { close: () => Promise<void> } | undefined
   try {
     await boss.start()
     for (const name of options.names) await boss.createQueue(name, queueOptions)
+    ear = await boss.getDb().listen?.(channel, name => pumps.get(name)?.wake(), wakeAll)
   } catch (error) {
     // Its timers would keep a process alive that has nothing to do.
-    await boss.stop({ graceful: false })
+    await close(0)
     throw error
   }
 
   return {
     async enqueue (tx, name, jobs) {
-      const db = { executeSql: async (text: string, values?: unknown[]) => await tx.query(text, values) }
       const rows = jobs.map(({ data, startAtMs, group }) => ({
         data, group: { id: group }, ...(startAtMs === null ? {} : { startAfter: new Date(startAtMs) })
       }))
-      await boss.insert(name, rows, { db })
+      await boss.insert(name, rows, { db: statementsOf(tx) })
     },
 
-    async work (name, { concurrency, perDestination, jobsAtOnce }, handle) {
-      const workOptions = {
-        localConcurrency: concurrency,
-        // Counted in this process: a dead worker's jobs take no room from the living.
-        ...(jobsAtOnce === 1 ? { localGroupConcurrency: perDestination } : {}),
-        batchSize: jobsAtOnce,
-        pollingIntervalSeconds: pollSeconds,
-        notifyPollingIntervalSeconds: pollSeconds
-      }
-      await boss.work(name, workOptions, async (jobs: { data: object }[]) => {
-        try {
-          await handle(jobs.map(job => job.data) as Parameters<typeof handle>[0])
-        } finally {
-          goOn(boss, name)
-        }
-      })
+    work (name, workOptions, handle) {
+      pumps.set(name, pumpOf({ boss, db, onError }, name, workOptions, handle as (jobs: object[]) => Promise<void>))
     },
 
-    stop: async timeoutMs => await boss.stop({ graceful: true, timeout: timeoutMs })
+    async stop (timeoutMs) {
+      const startedMs = performance.now()
+      await stopPumps(pumps.values(), timeoutMs)
+      await ear?.close()
+      await close(Math.max(1, timeoutMs - (performance.now() - startedMs)))
+    }
   }
 }

@@ -12,7 +12,7 @@ import { verify } from './verify.ts'
 import { deliver } from './worker.ts'
 
 /** Subscribes to the jobs of a queue. config/queue.ts implements it. */
-export type Work = (queue: string, options: WorkOptions, handle: (jobs: Job[]) => Promise<void>) => Promise<void>
+export type Work = (queue: string, options: WorkOptions, handle: (jobs: Job[]) => Promise<void>) => void
 
 export interface Dispatcher {
   /** A batch was committed: route it now. */
@@ -23,7 +23,7 @@ export interface Dispatcher {
 
 /** Requests to one destination at once, per process: a slow account leaves room for the others. */
 const perDestination = 4
-/** Jobs that are joined where a type has one destination: a network that takes half a second still gets all in time. */
+/** Jobs of a destination that are joined: a network that takes half a second still gets all in time. */
 const jobsAtOnce = 10
 const hourMs = 3_600_000
 
@@ -38,8 +38,7 @@ export async function startDispatcher (deps: Deps, work: Work, retention?: Reten
   const byType = Map.groupBy(deps.targets.all, target => target.destination.type)
   for (const [type, targets] of byType) {
     const concurrency = Math.min(targets.length * perDestination, 16)
-    const options = { concurrency, perDestination, jobsAtOnce: targets.length === 1 ? jobsAtOnce : 1 }
-    await work(queueName(type), options, async jobs => {
+    work(queueName(type), { concurrency, perDestination, jobsAtOnce }, async jobs => {
       for (const job of joinJobs(jobs)) {
         try {
           await (job.kind === 'verify' ? verify(job, deps) : deliver(job, deps))
