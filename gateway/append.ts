@@ -7,6 +7,7 @@ import { subjectsOf } from '../schema/subject.ts'
 import { hasContact, type Arrival, type Receipt } from './arrival.ts'
 import { remember, type Known } from '../config/bounded.ts'
 import { appendStatement, toColumns } from './columns.ts'
+import type { SeenKeys } from './seen_keys.ts'
 
 /** One arrival as columns; sealed, so that nothing personal waits in memory longer than it must. */
 export interface Row {
@@ -181,12 +182,14 @@ async function appendLandings (pool: Pool, rows: readonly Row[]): Promise<void> 
  * Stores rows; receipts in the same order. All events in one transaction of one statement; landings before them in one
  * of their own. Rejects as `pg` does: then some landings may be stored, which their repetition does not change.
  */
-export async function appendRows (pool: Pool, rows: readonly Row[]): Promise<Receipt[]> {
+export async function appendRows (pool: Pool, rows: readonly Row[], seenKeys: SeenKeys): Promise<Receipt[]> {
   const events = rows.filter(row => !row.isLanding)
   if (events.length < rows.length) await appendLandings(pool, rows.filter(row => row.isLanding))
+  const mayKnow = seenKeys.expect(events)
   const { rows: appended } = events.length === 0
     ? { rows: [] }
-    : await pool.query<Appended>({ ...prepared(pool, appendStatement), values: toColumns(events) })
+    : await pool.query<Appended>({ ...prepared(pool, appendStatement), values: toColumns(events, mayKnow) })
+  if (!mayKnow && appended.length > 0) seenKeys.onSurprise()
   const byOrd = new Map(appended.map(one => [one.ord, one]))
   let ord = 0
   return rows.map(row => {

@@ -6,6 +6,7 @@ import { rememberKnown } from '../config/bounded.ts'
 import { openCircuit, type Circuit } from './circuit.ts'
 import { startDrain, type Drain } from './drain.ts'
 import { SpoolFull, type Spool } from './spool/spool.ts'
+import { rememberKeys } from './seen_keys.ts'
 import { reasonOf, storePending, storeSpooled, toPending, type StoreDeps } from './store.ts'
 
 /** What the operator should hear. `reason` is a code. */
@@ -23,7 +24,7 @@ export type IngestAlert =
   | { what: 'shed', reason: string, rows: number }
   | { what: 'spool_trouble', reason: string }
 
-export interface DurableOptions extends Omit<StoreDeps, 'onSetAside' | 'keptTouches'> {
+export interface DurableOptions extends Omit<StoreDeps, 'onSetAside' | 'keptTouches' | 'seenKeys'> {
   onAlert: (alert: IngestAlert) => void
   /** New events were committed: where the router lives in this process, it need not wait for its poll. */
   onCommitted?: (newEvents: number) => void
@@ -78,6 +79,7 @@ export function openDurable (options: DurableOptions): Durable {
   const deps: StoreDeps = {
     ...options,
     keptTouches: rememberKnown(20_000),
+    seenKeys: rememberKeys(),
     onSetAside: (reason, receiptId) => { onAlert({ what: 'set_aside', reason, rows: 1, receiptId }) }
   }
   if (options.admit !== undefined) circuit.trip('away_at_start', performance.now())

@@ -4,6 +4,7 @@ import { isDataError, isOutage, sqlState, type Pool } from '../config/postgres.t
 import { appendRows, setAside, touchName, toRow, type Row } from './append.ts'
 import type { Arrival, Receipt } from './arrival.ts'
 import type { Known } from '../config/bounded.ts'
+import type { SeenKeys } from './seen_keys.ts'
 
 /** An arrival on its way into Postgres. */
 export interface Pending { arrival: Arrival, row: Row }
@@ -15,6 +16,8 @@ export interface StoreDeps {
   countryOf: (site: string) => string | undefined
   /** Touches that this process has committed. */
   keptTouches: Known
+  /** Keys that this process has stored. */
+  seenKeys: SeenKeys
   /** Until when a failed statement is tried once more. */
   quickMs?: number
   /** A row was set aside in failed_events. */
@@ -41,9 +44,10 @@ export function toPending (arrival: Arrival, deps: Pick<StoreDeps, 'keys' | 'kep
 }
 
 /** Stores rows, and remembers which touches are kept from now on. */
-async function appendPending (pending: readonly Pending[], { pool, keptTouches }: StoreDeps): Promise<Receipt[]> {
+async function appendPending (pending: readonly Pending[], deps: StoreDeps): Promise<Receipt[]> {
+  const { pool, keptTouches, seenKeys } = deps
   const rows = pending.map(({ row }) => row)
-  const receipts = await appendRows(pool, rows)
+  const receipts = await appendRows(pool, rows, seenKeys)
   for (const { site, visitor, touch } of rows) {
     if (touch !== null && visitor !== null) keptTouches.add(touchName(site, visitor, touch))
   }

@@ -1,27 +1,29 @@
 -- Up Migration
 
 -- Stores a batch of arrivals in one round trip: keys, parts, leads, touches, subjects and the mark "not yet routed".
--- Every array holds one element per arrival, except subject_*: pairs of an arrival's index (from 1) and a place. All bytes
--- are in one parameter, and *_ats and *_lengths say where in it (from 1; NULL: there are none): digests first, 16 bytes
--- each; without a length it is 16, too. gateway/columns.ts lays them out.
+-- Every array holds one element per arrival (gateway/columns.ts), except key_order and subject_*. Times are Unix seconds.
+-- key_order: in which order the keys go in, as places in `digests || claims`, so that two lanes never deadlock.
+-- subject_*: pairs of an arrival's index (from 1) and a blind index.
 --
--- The first statements store every arrival whose keys are all new. Keys go in sorted, so that two lanes never deadlock.
--- What is left met an existing key: each such arrival is settled on its own by append_known_part(). The result has a row
--- for each of these only: whatever is not in it was stored as a new event under its own id.
+-- The first statements store every arrival whose keys are all new. What is left met an existing key: each such arrival is
+-- settled on its own by append_known_part(). The result has a row for each of these only: whatever is not in it was
+-- stored as a new event under its own id.
 CREATE FUNCTION append_parts (
-  sites text[], receipt_ids uuid[], received_ms bigint[], occurred_ms bigint[],
+  may_know boolean,                   -- some of the keys may be there already
+  sites text[], receipt_ids uuid[], days date[], received_at float8[], occurred_at float8[],
   event_names text[], event_ids text[], trusts trust[], has_contacts boolean[], is_bots boolean[],
-  touch_ms bigint[], lead_ids text[], lead_flags text[], other_event_ids text[],
-  claim_ats integer[], visitor_ats integer[], sealed_ats integer[], client_ats integer[],
-  touch_digest_ats integer[], touch_ats integer[], lead_ats integer[], other_digest_ats integer[],
-  sealed_lengths integer[], client_lengths integer[], touch_lengths integer[], lead_lengths integer[],
-  subject_ords integer[], subject_ats integer[], bytes bytea
+  digests bytea[], claims bytea[], key_order integer[], visitors bytea[], sealed bytea[], sealed_clients bytea[],
+  touch_at float8[], touch_digests bytea[], sealed_touches bytea[],
+  lead_ids text[], lead_flags text[], sealed_leads bytea[], other_event_ids text[], other_digests bytea[],
+  subject_ords integer[], subject_blinds bytea[]
 ) RETURNS TABLE (ord integer, status text, kept_event_id text, is_new_event boolean)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
-  seqs bigint[] := ARRAY(SELECT nextval('part_seq') FROM generate_series(1, cardinality(sites)));
-  days date[] := ARRAY(SELECT (to_timestamp(ms::float8 / 1000) AT TIME ZONE 'UTC')::date FROM unnest(received_ms) AS ms);
+  size integer := cardinality(sites);
+  keys bytea[] := digests || claims;
+  seqs bigint[] := ARRAY(SELECT nextval('part_seq') FROM generate_series(1, size));
+  all_new boolean := false;
   taken bigint[];
   news boolean[];                     -- NULL: all are new
   kept_seqs bigint[] := seqs;
@@ -29,76 +31,71 @@ DECLARE
   routed_seqs bigint[] := seqs;
   routed_days date[] := days;
   settled record;
-  i integer;
 BEGIN
-  IF cardinality(array_remove(touch_ats, NULL)) > 0 THEN
-    INSERT INTO touches AS t (site, visitor, digest, seen_at, sealed)
-      SELECT DISTINCT ON (site, visitor, digest) site, visitor, digest, to_timestamp(ms::float8 / 1000), sealed FROM (
-        SELECT u.site, substring(bytes FROM u.visitor_at FOR 16) AS visitor, substring(bytes FROM u.digest_at FOR 16) AS digest,
-          u.ms, substring(bytes FROM u.at FOR u.length) AS sealed
-        FROM unnest(sites, visitor_ats, touch_digest_ats, touch_ms, touch_ats, touch_lengths)
-          AS u (site, visitor_at, digest_at, ms, at, length)
-        WHERE u.at IS NOT NULL AND u.visitor_at IS NOT NULL
-      ) AS landing
-      ORDER BY site, visitor, digest, ms
+  IF cardinality(array_remove(touch_at, NULL)) > 0 THEN
+    INSERT INTO touches (site, visitor, digest, seen_at, sealed)
+      SELECT DISTINCT ON (1, 2, 3) sites[o], visitors[o], touch_digests[o], to_timestamp(touch_at[o]), sealed_touches[o]
+      FROM generate_series(1, size) AS o
+      WHERE touch_at[o] IS NOT NULL AND visitors[o] IS NOT NULL
+      ORDER BY 1, 2, 3, touch_at[o]
       ON CONFLICT DO NOTHING;
   END IF;
 
-  WITH inserted AS (
-    INSERT INTO event_keys AS k (site, digest, event_seq, day)
-      SELECT site, digest, seq, day FROM (
-        SELECT u.site, substring(bytes FROM (u.ord::integer - 1) * 16 + 1 FOR 16) AS digest, u.seq, u.day
-        FROM unnest(sites, seqs, days) WITH ORDINALITY AS u (site, seq, day, ord)
-        UNION ALL
-        SELECT u.site, substring(bytes FROM u.at FOR 16), u.seq, u.day
-        FROM unnest(sites, seqs, days, claim_ats) AS u (site, seq, day, at) WHERE u.at IS NOT NULL
-      ) AS wanted
-      ORDER BY site, digest, seq
-      ON CONFLICT DO NOTHING
-      RETURNING k.event_seq AS seq
-  )
-  SELECT array_agg(seq) INTO taken FROM inserted;
+  -- To look for a key costs as much as to insert it, so it is looked for only when it may be there. Should one be there
+  -- though nobody knew, the rows of this first try are taken back, and it is as if it had not been.
+  IF NOT may_know THEN
+    BEGIN
+      INSERT INTO event_keys (site, digest, event_seq, day)
+        SELECT sites[o], keys[place], seqs[o], days[o]
+        FROM unnest(key_order) AS place, LATERAL (SELECT (place - 1) % size + 1) AS p (o);
+      all_new := true;
+    EXCEPTION WHEN unique_violation THEN
+      NULL;
+    END;
+  END IF;
 
-  IF coalesce(cardinality(taken), 0) < cardinality(sites) + cardinality(array_remove(claim_ats, NULL)) THEN
-    news := ARRAY(
-      SELECT coalesce(c.keys, 0) = 1 + (u.claim_at IS NOT NULL)::integer
-      FROM unnest(seqs, claim_ats) WITH ORDINALITY AS u (seq, claim_at, ord)
-      LEFT JOIN (SELECT t.seq, count(*) AS keys FROM unnest(taken) AS t (seq) GROUP BY t.seq) AS c USING (seq)
-      ORDER BY u.ord);
-    SELECT coalesce(array_agg(u.seq), '{}'), coalesce(array_agg(u.day), '{}') INTO routed_seqs, routed_days
-      FROM unnest(seqs, days, news) AS u (seq, day, is_new) WHERE u.is_new;
+  IF NOT all_new THEN
+    WITH inserted AS (
+      INSERT INTO event_keys AS k (site, digest, event_seq, day)
+        SELECT sites[o], keys[place], seqs[o], days[o]
+        FROM unnest(key_order) AS place, LATERAL (SELECT (place - 1) % size + 1) AS p (o)
+        ON CONFLICT DO NOTHING
+        RETURNING k.event_seq AS seq
+    )
+    SELECT array_agg(seq) INTO taken FROM inserted;
+
+    IF coalesce(cardinality(taken), 0) < cardinality(key_order) THEN
+      news := ARRAY(
+        SELECT coalesce(c.keys, 0) = 1 + (claims[u.ord] IS NOT NULL)::integer
+        FROM unnest(seqs) WITH ORDINALITY AS u (seq, ord)
+        LEFT JOIN (SELECT t.seq, count(*) AS keys FROM unnest(taken) AS t (seq) GROUP BY t.seq) AS c USING (seq)
+        ORDER BY u.ord);
+      SELECT coalesce(array_agg(u.seq), '{}'), coalesce(array_agg(u.day), '{}') INTO routed_seqs, routed_days
+        FROM unnest(seqs, days, news) AS u (seq, day, is_new) WHERE u.is_new;
+    END IF;
   END IF;
 
   INSERT INTO events (event_seq, seq, received_at, occurred_at, receipt_id, day, trust, has_contact, is_bot, is_lead,
       site, event_name, event_id, visitor, sealed, sealed_client)
-    SELECT u.seq, u.seq, to_timestamp(u.received_ms::float8 / 1000), to_timestamp(u.occurred_ms::float8 / 1000),
-      u.receipt_id, u.day, u.trust, u.has_contact, u.is_bot, u.lead_id IS NOT NULL, u.site, u.event_name, u.event_id,
-      substring(bytes FROM u.visitor_at FOR 16), substring(bytes FROM u.sealed_at FOR u.sealed_length),
-      substring(bytes FROM u.client_at FOR u.client_length)
-    FROM unnest(seqs, days, sites, receipt_ids, received_ms, occurred_ms, event_names, event_ids, trusts, has_contacts,
-      is_bots, lead_ids, visitor_ats, sealed_ats, sealed_lengths, client_ats, client_lengths, news)
-      AS u (seq, day, site, receipt_id, received_ms, occurred_ms, event_name, event_id, trust, has_contact,
-        is_bot, lead_id, visitor_at, sealed_at, sealed_length, client_at, client_length, is_new)
-    WHERE u.is_new IS NOT FALSE;
+    SELECT seqs[o], seqs[o], to_timestamp(received_at[o]), to_timestamp(occurred_at[o]), receipt_ids[o], days[o],
+      trusts[o], has_contacts[o], is_bots[o], lead_ids[o] IS NOT NULL, sites[o], event_names[o], event_ids[o],
+      visitors[o], sealed[o], sealed_clients[o]
+    FROM generate_series(1, size) AS o
+    WHERE news[o] IS NOT FALSE;
 
   IF news IS NOT NULL OR cardinality(array_remove(lead_ids, NULL)) > 0 THEN
-    FOR i IN
-      SELECT u.ord::integer FROM unnest(lead_ids, news) WITH ORDINALITY AS u (lead_id, is_new, ord)
-      WHERE u.lead_id IS NOT NULL OR u.is_new IS FALSE ORDER BY u.ord
-    LOOP
+    FOR i IN 1 .. size LOOP
       IF news[i] IS NOT FALSE THEN
-        PERFORM append_lead(sites[i], lead_ids[i], seqs[i], days[i], to_timestamp(received_ms[i]::float8 / 1000),
-          substring(bytes FROM visitor_ats[i] FOR 16), lead_flags[i],
-          substring(bytes FROM lead_ats[i] FOR lead_lengths[i]));
+        IF lead_ids[i] IS NOT NULL THEN
+          PERFORM append_lead(sites[i], lead_ids[i], seqs[i], days[i], to_timestamp(received_at[i]), visitors[i],
+            lead_flags[i], sealed_leads[i]);
+        END IF;
         CONTINUE;
       END IF;
       SELECT * INTO settled FROM append_known_part(seqs[i], days[i], sites[i], receipt_ids[i],
-        to_timestamp(received_ms[i]::float8 / 1000), to_timestamp(occurred_ms[i]::float8 / 1000), event_names[i], event_ids[i],
-        substring(bytes FROM (i - 1) * 16 + 1 FOR 16), substring(bytes FROM claim_ats[i] FOR 16),
-        trusts[i], has_contacts[i], is_bots[i], substring(bytes FROM visitor_ats[i] FOR 16),
-        substring(bytes FROM sealed_ats[i] FOR sealed_lengths[i]), substring(bytes FROM client_ats[i] FOR client_lengths[i]),
-        lead_ids[i], substring(bytes FROM lead_ats[i] FOR lead_lengths[i]), lead_flags[i], other_event_ids[i],
-        substring(bytes FROM other_digest_ats[i] FOR 16));
+        to_timestamp(received_at[i]), to_timestamp(occurred_at[i]), event_names[i], event_ids[i], digests[i], claims[i],
+        trusts[i], has_contacts[i], is_bots[i], visitors[i], sealed[i], sealed_clients[i],
+        lead_ids[i], sealed_leads[i], lead_flags[i], other_event_ids[i], other_digests[i]);
       kept_seqs[i] := settled.event_seq;
       kept_days[i] := settled.event_day;
       IF settled.is_new_event THEN
@@ -114,10 +111,9 @@ BEGIN
   END IF;
 
   IF cardinality(subject_ords) > 0 THEN
-    INSERT INTO subjects AS s (site, blind, event_seq, day)
-      SELECT DISTINCT u.site, substring(bytes FROM p.at FOR 16), u.seq, u.day
-      FROM unnest(subject_ords, subject_ats) AS p (ord, at)
-      JOIN unnest(sites, kept_seqs, kept_days) WITH ORDINALITY AS u (site, seq, day, ord) ON u.ord = p.ord
+    INSERT INTO subjects (site, blind, event_seq, day)
+      SELECT sites[p.ord], p.blind, kept_seqs[p.ord], kept_days[p.ord]
+      FROM unnest(subject_ords, subject_blinds) AS p (ord, blind)
       ORDER BY 1, 2, 3
       ON CONFLICT DO NOTHING;
   END IF;
