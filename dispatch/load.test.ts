@@ -48,3 +48,31 @@ test('jobs of a backlog share a request, and take only what they were promised',
   for (const seq of [first, second]) t.match(await deliveryOf(pool, seq), { state: 'delivered', attempts: 1 })
   t.match(await deliveryOf(pool, other), { state: 'waiting', attempts: 0 }, 'it is promised to another job')
 })
+
+test('an event that is gone is an outcome, and holds up none of its neighbours', async t => {
+  const { pool, network, deps } = await dispatchWorld(t)
+  const seqs = [await storeEvent(pool, { id: 'gone' }), await storeEvent(pool, { id: 'here' })]
+  await routeOnce(deps)
+  const job = { ...await jobFor(pool, seqs[0] ?? 0), event_seqs: seqs }
+  await pool.query('DELETE FROM events WHERE event_seq = $1', [seqs[0]])
+  await deliver(job, deps)
+  t.match(await deliveryOf(pool, seqs[0] ?? 0), { state: 'rejected', reason: 'invalid_event', attempts: 0 })
+  t.match(await deliveryOf(pool, seqs[1] ?? 0), { state: 'delivered' })
+  t.same(network.receipts.map(({ ids }) => ids), [['here']])
+})
+
+test('parts are folded in the order of their arrival, not in that of their receipts', async t => {
+  const { pool, network, deps } = await dispatchWorld(t)
+  // Receipts are random: among so many events both orders occur.
+  const seqs: number[] = []
+  for (let n = 0; n < 12; n++) {
+    const seq = await storeEvent(pool, { id: `e${n}`, data: { value: 1, currency: 'EUR' } })
+    await storeEvent(pool, { id: `e${n}`, partOf: seq, data: { value: 2, currency: 'EUR' } })
+    seqs.push(seq)
+  }
+  await routeOnce(deps)
+  await deliver({ ...await jobFor(pool, seqs[0] ?? 0), event_seqs: seqs }, deps)
+  const sent = JSON.stringify(network.receipts)
+  t.equal(network.receipts.flatMap(({ ids }) => ids).length, seqs.length)
+  t.notMatch(sent, /"value":2/)
+})

@@ -1,15 +1,15 @@
 // Reads what a job is about: its deliveries, their events with all parts opened and merged, and the visitor's touches.
 import type { MergedEvent, Part } from '../schema/event.ts'
-import type { Touch } from '../schema/lead.ts'
 import { mergeParts } from '../schema/merge.ts'
 import { prepared, type Pool, type Queryable } from '../config/postgres.ts'
 import type { Candidate } from './decide.ts'
 import type { Deps } from './deps.ts'
-import { openText, readPart, readParts, type PartRow } from './parts.ts'
-import { newestRevoke, readRevokes, type Revokes } from './revokes.ts'
+import { partColumns, readPart, type PartRow } from './parts.ts'
+import { newestRevoke } from './revokes.ts'
 import type { SendJob } from './schedule.ts'
-import { bytesList, numberList } from './sql_lists.ts'
+import { numberList } from './sql_lists.ts'
 import type { Target } from './target.ts'
+import { readVisitors, type SeenTouch, type Visitors } from './visitors.ts'
 
 /** A delivery that is this job's to act on. */
 export interface LoadedDelivery {
@@ -37,6 +37,7 @@ export interface Loaded {
   unreadable: number[]
 }
 
+/** A delivery's columns. */
 interface DeliveryRow {
   event_seq: number
   attempts: number
@@ -47,6 +48,9 @@ interface DeliveryRow {
   first_attempt_id: number | null
   is_paused: boolean
 }
+
+/** A delivery with the parts of its event, in the order of arrival; none where the event is gone. */
+interface DueEvent { delivery: DeliveryRow, parts: PartRow[] }
 
 /** What was tried with a delivery before. */
 interface Tried {
@@ -60,21 +64,16 @@ interface Tried {
 export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool' | 'keys'>): Promise<Loaded> {
   const { pool } = deps
   const whole = target.destination.lingerMs > 0 ? await joinCompany(pool, job, target) : job
-  const rows = await readDeliveries(pool, whole)
-  const tried = await readTried(pool, rows, job.day)
-  const parts = await readParts(pool, rows.map(({ event_seq: seq }) => seq), job.day)
-  const [touches, revokes] = await Promise.all([
-    readTouches(deps, target.site.name, parts), readRevokes(pool, target.site.name, visitorsOf(parts))
-  ])
-  const isPaused = rows[0]?.is_paused === true
+  const events = await readJob(pool, whole)
+  const tried = await readTried(pool, events, job.day)
+  const visitors = await readVisitors(deps, target.site.name, visitorsOf(events.flatMap(({ parts }) => parts)))
+  const isPaused = events[0]?.delivery.is_paused === true
   const { promised_ms: promisedMs, also_promised_ms: alsoPromisedMs = [] } = whole
   const loaded: Loaded = { isPaused, promisedMs, alsoPromisedMs, deliveries: [], unreadable: [] }
-  const partsOf = Map.groupBy(parts, part => part.event_seq)
-  for (const delivery of rows) {
-    const own = partsOf.get(delivery.event_seq)
+  for (const { delivery, parts } of events) {
     const before = triedOf(delivery, tried)
-    const candidate = own === undefined ? null : readCandidate(delivery, before, own, { touches, revokes }, deps)
-    if (own?.[0] === undefined || candidate === null) {
+    const candidate = readCandidate(delivery, before, parts, visitors, deps)
+    if (parts[0] === undefined || candidate === null) {
       loaded.unreadable.push(delivery.event_seq)
       continue
     }
@@ -84,8 +83,8 @@ export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool
       attempts: delivery.attempts,
       isTest: delivery.is_test,
       isSuspect: delivery.reason === 'isolating' && !job.is_isolation,
-      receivedAtMs: own[0].received_ms,
-      partSeqs: fixedParts(delivery, before, own).map(part => part.seq),
+      receivedAtMs: parts[0].received_ms,
+      partSeqs: fixedParts(delivery, before, parts).map(part => part.seq),
       resendOf: before.isNewestEnded === false ? delivery.attempt_id : null,
       afterSeq: delivery.after_delivery,
       candidate
@@ -120,30 +119,34 @@ async function joinCompany (pool: Queryable, job: SendJob, target: Target): Prom
 
 const promisesOf = (job: SendJob) => [job.promised_ms, ...job.also_promised_ms ?? []]
 
-async function readDeliveries (pool: Pool, job: SendJob): Promise<DeliveryRow[]> {
-  const { rows } = await pool.query<DeliveryRow>(prepared(pool, deliveriesStatement),
+async function readJob (pool: Pool, job: SendJob): Promise<DueEvent[]> {
+  const { rows } = await pool.query<DeliveryRow & (PartRow | { seq: null })>(prepared(pool, jobStatement),
     [job.target_id, job.day, promisesOf(job), numberList(job.event_seqs)])
-  return rows
+  const events = new Map<number, DueEvent>()
+  for (const row of rows) {
+    const known = events.get(row.event_seq)
+    const parts = row.seq === null ? [] : [row]
+    if (known === undefined) events.set(row.event_seq, { delivery: row, parts })
+    else known.parts.push(...parts)
+  }
+  for (const { parts } of events.values()) if (parts.length > 1) parts.sort((a, b) => a.seq - b.seq)
+  return [...events.values()].sort((a, b) => a.delivery.event_seq - b.delivery.event_seq)
 }
 
-const deliveriesStatement = {
-  name: 'read_deliveries',
+const jobStatement = {
+  name: 'read_job',
   text: `
-    SELECT d.event_seq, d.attempts, d.is_test, d.reason, d.after_delivery, d.attempt_id, d.first_attempt_id,
-      EXISTS (SELECT FROM destinations WHERE id = $1 AND paused_at IS NOT NULL) AS is_paused
-    FROM unnest($4::bigint[]) AS wanted (seq)
-    CROSS JOIN LATERAL (
-      SELECT * FROM deliveries WHERE destination_id = $1 AND day = $2 AND event_seq = wanted.seq OFFSET 0
-    ) AS d
-    WHERE d.state = 'waiting' AND (d.hold_until <= now() OR d.hold_until = ANY (promises_of($3)))
-    ORDER BY d.event_seq`
+    SELECT j.attempts, j.is_test, j.reason, j.after_delivery, j.attempt_id, j.first_attempt_id, ${partColumns('j')},
+      j.lead_id, EXISTS (SELECT FROM destinations WHERE id = $1 AND paused_at IS NOT NULL) AS is_paused
+    FROM read_job($1, $2, $3, $4) AS j`
 }
 
 interface AttemptRow { id: number, started_ms: number, is_ended: boolean, part_seqs: Record<string, number[]> | null }
 
 /** The attempts that deliveries name; most have none yet. */
-async function readTried (pool: Queryable, rows: DeliveryRow[], day: string): Promise<Map<number, AttemptRow>> {
-  const ids = new Set(rows.flatMap(row => [row.attempt_id ?? [], row.first_attempt_id ?? []].flat()))
+async function readTried (pool: Queryable, events: readonly DueEvent[], day: string): Promise<Map<number, AttemptRow>> {
+  const ids = new Set(events.flatMap(({ delivery }) =>
+    [delivery.attempt_id ?? [], delivery.first_attempt_id ?? []].flat()))
   if (ids.size === 0) return new Map()
   const { rows: attempts } = await pool.query<AttemptRow>(`
     SELECT id, round(date_part('epoch', started_at) * 1000) AS started_ms, ended_at IS NOT NULL AS is_ended, part_seqs
@@ -165,51 +168,16 @@ function visitorsOf (parts: readonly PartRow[]): string[] {
   return [...new Set(parts.flatMap(({ visitor }) => visitor ?? []))]
 }
 
-interface SeenTouch { seenAtMs: number, touch: Touch }
-
-type Touches = ReadonlyMap<string, readonly SeenTouch[]>
-
-/** The landings of each of the visitors, newest first. */
-async function readTouches (
-  deps: Pick<Deps, 'pool' | 'keys'>, site: string, parts: PartRow[]
-): Promise<Touches> {
-  const visitors = visitorsOf(parts)
-  if (visitors.length === 0) return new Map()
-  const { rows } = await deps.pool.query<{ visitor: string, seen_ms: number, sealed: string }>(`
-    SELECT encode(visitor, 'hex') AS visitor, round(date_part('epoch', seen_at) * 1000) AS seen_ms,
-      encode(sealed, 'base64') AS sealed
-    FROM touches WHERE site = $1 AND visitor = ANY($2::bytea[]) ORDER BY seen_at DESC`, [site, bytesList(visitors)])
-  const seen = new Map<string, SeenTouch[]>()
-  for (const row of rows) {
-    const touch = open<Touch>(deps, site, row.sealed)
-    if (touch === null) continue
-    const known = seen.get(row.visitor)
-    if (known === undefined) seen.set(row.visitor, [{ seenAtMs: row.seen_ms, touch }])
-    else known.push({ seenAtMs: row.seen_ms, touch })
-  }
-  return seen
-}
-
-/** Opens a sealed JSON; null when the key ring does not hold its key or the bytes are damaged. */
-function open<T> (deps: Pick<Deps, 'keys'>, site: string, sealed: string): T | null {
-  try {
-    return JSON.parse(openText(deps, site, sealed)) as T
-  } catch (error) {
-    if (error instanceof Error && error.name === 'KeyError') return null
-    throw error
-  }
-}
-
 /** The parts that the first attempt carried; later ones came too late for it and are not sent on a retry either. */
-function fixedParts (delivery: DeliveryRow, tried: Tried, parts: PartRow[]): PartRow[] {
+function fixedParts (delivery: DeliveryRow, tried: Tried, parts: readonly PartRow[]): readonly PartRow[] {
   if (tried.firstStartedMs === null) return parts
   const sent = tried.partSeqs?.[String(delivery.event_seq)] ?? [delivery.event_seq]
   return parts.filter(part => sent.includes(part.seq))
 }
 
 function readCandidate (
-  delivery: DeliveryRow, tried: Tried, rows: PartRow[],
-  { touches, revokes }: { touches: Touches, revokes: Revokes }, deps: Pick<Deps, 'keys'>
+  delivery: DeliveryRow, tried: Tried, rows: readonly PartRow[], { touches, revokes }: Visitors,
+  deps: Pick<Deps, 'keys'>
 ): Candidate | null {
   const fixed = fixedParts(delivery, tried, rows)
   const isErased = rows.some(row => row.sealed === null)
@@ -239,7 +207,7 @@ function readCandidate (
 }
 
 /** The newest landing; and click ids and cookies that the event lacks, from the newest that has them, with its time. */
-function joinTouches (event: MergedEvent, touches: SeenTouch[]): void {
+function joinTouches (event: MergedEvent, touches: readonly SeenTouch[]): void {
   const [newest] = touches
   if (newest !== undefined) {
     const { page_location: location, page_referrer: referrer } = newest.touch

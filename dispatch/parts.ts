@@ -34,14 +34,18 @@ export async function readParts (pool: Pool, seqs: number[], day: string): Promi
   return rows
 }
 
+/** The columns of a PartRow but for its lead, of a table or what has its columns. */
+export const partColumns = (table: string): string => `${table}.event_seq, ${table}.seq, ${table}.receipt_id,
+      ${table}.site, ${table}.trust::text AS trust, ${table}.event_name, ${table}.event_id,
+      encode(${table}.visitor, 'hex') AS visitor, encode(${table}.sealed, 'base64') AS sealed,
+      encode(${table}.sealed_client, 'base64') AS sealed_client,
+      round(date_part('epoch', ${table}.received_at) * 1000) AS received_ms,
+      round(date_part('epoch', ${table}.occurred_at) * 1000) AS occurred_ms`
+
 const partsStatement = {
   name: 'read_parts',
   text: `
-    SELECT e.event_seq, e.seq, e.receipt_id, e.site, e.trust::text AS trust, e.event_name, e.event_id,
-      encode(e.visitor, 'hex') AS visitor, encode(e.sealed, 'base64') AS sealed,
-      encode(e.sealed_client, 'base64') AS sealed_client,
-      round(date_part('epoch', e.received_at) * 1000) AS received_ms,
-      round(date_part('epoch', e.occurred_at) * 1000) AS occurred_ms,
+    SELECT ${partColumns('e')},
       CASE WHEN e.is_lead THEN (
         SELECT l.lead_id FROM leads l WHERE l.site = e.site AND l.event_seq = e.event_seq
       ) END AS lead_id

@@ -1,6 +1,6 @@
 // Routes stored events: which destinations each is meant for, and when it may be sent. Claims batches beside any number
 // of other routers; one transaction writes deliveries and jobs and takes the batch off the list.
-import { isDataError, isOutage, withTransaction, type PoolClient } from '../config/postgres.ts'
+import { isDataError, isOutage, prepared, withTransaction, type PoolClient } from '../config/postgres.ts'
 import { levelOf } from '../schema/event_names.ts'
 import type { Trust } from '../schema/event.ts'
 import { trusts } from '../schema/event.ts'
@@ -48,7 +48,14 @@ export function routeEvent (
   return { ...delivery, state: 'waiting', reason, dueAtMs }
 }
 
-interface Batch { id: number, attempts: number, event_seqs: number[], days: string[], now_ms: number }
+interface Batch {
+  id: number
+  attempts: number
+  event_seqs: number[]
+  days: string[]
+  now_ms: number
+  paused_ids: number[]
+}
 
 /** Batches of one round: a quiet gateway writes one per event, a busy one hundreds of events together. */
 const batchesAtOnce = 500
@@ -67,9 +74,9 @@ export async function routeOnce (deps: Deps): Promise<boolean> {
       if (first === undefined) return false
       const days = claimed.flatMap(batch => batch.days)
       const seqs = claimed.flatMap(batch => batch.event_seqs)
-      if (first.attempts >= patience) await routeOneByOne(tx, deps, seqs, days, first.now_ms)
-      else await routeEvents(tx, deps, seqs, days, first.now_ms)
-      await tx.query('DELETE FROM unrouted_batches WHERE id = ANY($1)', [claimed.map(batch => batch.id)])
+      const moment = { nowMs: first.now_ms, pausedIds: new Set(first.paused_ids) }
+      if (first.attempts >= patience) await routeOneByOne(tx, deps, seqs, days, moment)
+      else await routeEvents(tx, deps, seqs, days, moment)
       deps.metrics.routedBatches.inc({ outcome: 'routed' }, claimed.length)
       return true
     })
@@ -85,23 +92,41 @@ export async function routeOnce (deps: Deps): Promise<boolean> {
   }
 }
 
-/** Fresh batches together; a batch that failed before is claimed alone, and first: new ones must not outrun it. */
+/** When a round began, and which destinations were paused then. */
+interface Moment { nowMs: number, pausedIds: ReadonlySet<number> }
+
+/**
+ * Takes batches off the list: fresh ones together; one that failed before alone, and first: new ones must not outrun
+ * it. A round that fails is rolled back, and they are on the list again.
+ */
 async function claimBatches (tx: PoolClient): Promise<Batch[]> {
-  const { rows } = await tx.query<Batch>(`
+  const { rows } = await tx.query<Batch>(prepared(tx, claimStatement), [batchesAtOnce, eventsAtOnce])
+  return rows
+}
+
+const claimStatement = {
+  name: 'claim_batches',
+  text: `
     WITH claimed AS (
-      SELECT id, attempts, event_seqs, days FROM unrouted_batches WHERE retry_at <= now()
+      SELECT id, attempts, cardinality(event_seqs) AS events FROM unrouted_batches WHERE retry_at <= now()
       ORDER BY attempts DESC, id LIMIT $1 FOR UPDATE SKIP LOCKED
     ), counted AS (
-      SELECT *, sum(cardinality(event_seqs)) OVER (ORDER BY attempts DESC, id) - cardinality(event_seqs) AS before
-      FROM claimed
+      SELECT id, sum(events) OVER sequence - events AS before, row_number() OVER sequence AS place,
+        max(attempts) OVER () AS failures
+      FROM claimed WINDOW sequence AS (ORDER BY attempts DESC, id)
+    ), taken AS (
+      DELETE FROM unrouted_batches b USING counted c
+      WHERE b.id = c.id AND c.before < $2 AND (c.failures = 0 OR c.place = 1)
+      RETURNING b.id, b.attempts, b.event_seqs, b.days
     )
-    SELECT id, attempts, event_seqs, days, (extract(epoch FROM now()) * 1000)::bigint AS now_ms
-    FROM counted WHERE before < $2 ORDER BY attempts DESC, id`, [batchesAtOnce, eventsAtOnce])
-  return rows[0] !== undefined && rows[0].attempts > 0 ? rows.slice(0, 1) : rows
+    SELECT id, attempts, event_seqs, days, (extract(epoch FROM now()) * 1000)::bigint AS now_ms,
+      ARRAY(SELECT d.id FROM destinations d WHERE d.paused_at IS NOT NULL) AS paused_ids
+    FROM taken ORDER BY attempts DESC, id`
 }
 
 interface EventRow {
   event_seq: number
+  seq: number
   day: string
   site: string
   event_name: string
@@ -111,29 +136,28 @@ interface EventRow {
   is_bot: boolean
 }
 
-/** All parts of the events. Without OFFSET the planner may read a whole day to find a part of it. */
+/** All parts of the events, in the order of their arrival. */
 async function readRows (tx: PoolClient, seqs: number[], days: string[]): Promise<EventRow[]> {
   const byDay = Map.groupBy(seqs.keys(), index => days[index] ?? '')
   const all: EventRow[] = []
   for (const [day, indexes] of byDay) {
-    const { rows } = await tx.query<EventRow>(`
-      SELECT e.event_seq, e.day, e.site, e.event_name, date_part('epoch', e.received_at) * 1000 AS received_ms,
-        e.trust::text AS trust, e.has_contact, e.is_bot
-      FROM unnest($1::bigint[]) AS wanted (seq)
-      CROSS JOIN LATERAL (SELECT * FROM events WHERE event_seq = wanted.seq AND day = $2 ORDER BY seq OFFSET 0) AS e`,
-    [numberList(indexes.map(index => seqs[index] ?? 0)), day])
-    all.push(...rows)
+    const { rows } = await tx.query<Omit<EventRow, 'day'>>(prepared(tx, arrivalsStatement),
+      [day, numberList(indexes.map(index => seqs[index] ?? 0))])
+    for (const row of rows) all.push({ ...row, day })
   }
-  return all
+  return all.sort((a, b) => a.event_seq - b.event_seq || a.seq - b.seq)
+}
+
+const arrivalsStatement = {
+  name: 'read_arrivals',
+  text: `SELECT event_seq, seq, site, event_name, date_part('epoch', received_at) * 1000 AS received_ms, trust,
+    has_contact, is_bot FROM read_arrivals($1, $2)`
 }
 
 async function routeEvents (
-  tx: PoolClient, deps: Deps, seqs: number[], days: string[], nowMs: number
+  tx: PoolClient, deps: Deps, seqs: number[], days: string[], { nowMs, pausedIds }: Moment
 ): Promise<void> {
   const events = [...Map.groupBy(await readRows(tx, seqs, days), row => row.event_seq).values()].map(readEvent)
-  const { rows: paused } = await tx.query<{ id: number }>('SELECT id FROM destinations WHERE paused_at IS NOT NULL')
-  const pausedIds = new Set(paused.map(row => row.id))
-
   const deliveries = events.flatMap(event => deps.targets.ofSite(event.site).flatMap(target =>
     routeEvent(event, target, pausedIds.has(target.id), nowMs) ?? []))
   const sendable = deliveries.filter(({ state, reason }) => state === 'waiting' && reason !== 'destination_paused')
@@ -154,7 +178,9 @@ function labelOf (deps: Deps, targetId: number): string {
 function readEvent (parts: EventRow[]): RoutedEvent {
   const [first] = parts
   if (first === undefined) throw new Error('an event has at least one part')
-  const top = parts.toSorted((a, b) => trusts.indexOf(a.trust) - trusts.indexOf(b.trust))[0] ?? first
+  const top = parts.length === 1
+    ? first
+    : parts.toSorted((a, b) => trusts.indexOf(a.trust) - trusts.indexOf(b.trust))[0] ?? first
   return {
     seq: first.event_seq,
     day: first.day,
@@ -169,13 +195,13 @@ function readEvent (parts: EventRow[]): RoutedEvent {
 
 /** Each event under its own savepoint; the culprit goes to failed_events, where a person finds it. */
 async function routeOneByOne (
-  tx: PoolClient, deps: Deps, seqs: number[], days: string[], nowMs: number
+  tx: PoolClient, deps: Deps, seqs: number[], days: string[], moment: Moment
 ): Promise<void> {
   for (const [index, seq] of seqs.entries()) {
     const day = days[index] ?? ''
     await tx.query('SAVEPOINT one_event')
     try {
-      await routeEvents(tx, deps, [seq], [day], nowMs)
+      await routeEvents(tx, deps, [seq], [day], moment)
       await tx.query('RELEASE SAVEPOINT one_event')
     } catch (error) {
       if (isOutage(error)) throw error

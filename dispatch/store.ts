@@ -29,10 +29,14 @@ export async function insertDeliveries (
   for (const group of alike.values()) {
     const [first] = group
     if (first === undefined) continue
-    await tx.query('SELECT insert_deliveries($1, $2, $3, $4, $5, $6, $7, $8)',
+    await tx.query(prepared(tx, insertStatement),
       [first.targetId, first.day, first.isTest, first.state, first.reason, numberList(column(group, row => row.seq)),
         numberList(column(group, row => row.dueAtMs)), numberList(column(group, row => row.holdMs))])
   }
+}
+
+const insertStatement = {
+  name: 'insert_deliveries', text: 'SELECT insert_deliveries($1, $2, $3, $4, $5, $6, $7, $8)'
 }
 
 /** Promises the deliveries of planned jobs to them. */
@@ -128,7 +132,7 @@ export async function settleAttempt (
 export async function settleUnsent (deps: Deps, claim: Claim, settlements: readonly Settlement[]): Promise<void> {
   if (settlements.length === 0) return
   if (settlements.every(isLastWord)) {
-    await deps.pool.query(`SELECT settle_deliveries(${places(0)})`, groups(claim, null, settlements, []))
+    await deps.pool.query(prepared(deps.pool, deliveriesStatement), groups(claim, null, settlements, []))
     return
   }
   await withTransaction(deps.pool, async tx => {
@@ -153,12 +157,14 @@ async function write (
   const plan = planJobs(next.map(one => (
     { seq: one.seq, day, targetId: target.id, dueAtMs: nowMs + (one.afterMs ?? 0), isolation: one.isolation }
   )), nowMs, deps.timings.promiseMs)
-  await tx.query(`SELECT settle_deliveries(${places(0)})`, groups(claim, attemptId, settlements, plan.jobs))
+  await tx.query(prepared(tx, deliveriesStatement), groups(claim, attemptId, settlements, plan.jobs))
   await enqueuePlan(tx, deps.enqueue, plan.jobs, () => target.destination.type)
 }
 
 /** The parameters of settle_deliveries(), `before` others. */
 const places = (before: number) => Array.from({ length: 13 }, (_, index) => `$${before + index + 1}`).join(', ')
+
+const deliveriesStatement = { name: 'settle_deliveries', text: `SELECT settle_deliveries(${places(0)})` }
 
 /** What settle_deliveries() is given: deliveries of the same settlement together. */
 function groups (

@@ -28,9 +28,11 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- The functions below write deliveries, a job's at once. Each finds its rows by the primary key: a partition is new
+-- The functions below read and write the rows of a job at once. Each finds them by the primary key: a partition is new
 -- every day, what the planner knows of it comes later than its rows, and by itself it has looped over thousands of rows
--- for each of thousands. `state::text = 'waiting'` does not offer it the index of what waits, which may be long.
+-- for each of thousands. `state::text = 'waiting'` does not offer it the index of what waits, which may be long. So there
+-- is one plan that is right, whatever the values, and a session makes it once (force_generic_plan): to plan a statement
+-- on a partitioned table takes longer than to run it.
 
 -- New deliveries of one destination, day and state. One that is there already stays as it is; to look for it is dearer
 -- than to insert, so it is looked for only when one is.
@@ -53,11 +55,41 @@ END $$;
 CREATE FUNCTION promises_of (promises_ms float8[]) RETURNS timestamptz[] LANGUAGE sql IMMUTABLE AS
   'SELECT array_agg(to_timestamp(ms / 1000)) FROM unnest(promises_ms) AS ms';
 
+-- The clear columns of all parts of some events of one day, for routing.
+CREATE FUNCTION read_arrivals (p_day date, p_seqs bigint[]) RETURNS TABLE (event_seq bigint, seq bigint, site text,
+  event_name text, received_at timestamptz, trust trust, has_contact boolean, is_bot boolean)
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+  RETURN QUERY SELECT e.event_seq, e.seq, e.site, e.event_name, e.received_at, e.trust, e.has_contact, e.is_bot
+    FROM events e WHERE e.event_seq = ANY (p_seqs) AND e.day = p_day;
+END $$;
+
+-- The deliveries that are a job's to act on (a promise of its stands, or theirs has run out), once for each part of the
+-- event; the columns of the part are null where there is none.
+CREATE FUNCTION read_job (p_destination smallint, p_day date, p_promises_ms float8[], p_seqs bigint[]) RETURNS TABLE (
+  event_seq bigint, attempts smallint, is_test boolean, reason text, after_delivery bigint, attempt_id bigint,
+  first_attempt_id bigint, seq bigint, receipt_id uuid, site text, trust trust, event_name text, event_id text,
+  received_at timestamptz, occurred_at timestamptz, lead_id text, visitor bytea, sealed bytea, sealed_client bytea)
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  promises timestamptz[] := promises_of(p_promises_ms);
+BEGIN
+  RETURN QUERY SELECT d.event_seq, d.attempts, d.is_test, d.reason, d.after_delivery, d.attempt_id, d.first_attempt_id,
+      e.seq, e.receipt_id, e.site, e.trust, e.event_name, e.event_id, e.received_at, e.occurred_at,
+      CASE WHEN e.is_lead THEN (
+        SELECT l.lead_id FROM leads l WHERE l.site = e.site AND l.event_seq = e.event_seq
+      ) END, e.visitor, e.sealed, e.sealed_client
+    FROM deliveries d LEFT JOIN events e ON e.event_seq = d.event_seq AND e.day = p_day
+    WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (p_seqs)
+      AND d.state::text = 'waiting' AND (d.hold_until <= now() OR d.hold_until = ANY (promises));
+END $$;
+
 -- The intent to send: claims the deliveries that are still the job's own (a promise of its stands, or theirs has run
 -- out) for the length of the lease, and writes the attempt. No row: none is the job's own any more.
 CREATE FUNCTION begin_attempt (p_destination smallint, p_day date, p_promises_ms float8[], p_lease_ms float8,
   p_seqs bigint[], p_resend_of bigint, p_part_seqs jsonb) RETURNS TABLE (id bigint, event_seqs bigint[])
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   fence bigint := nextval('attempt_id');
   lease_until timestamptz := now() + make_interval(secs => p_lease_ms / 1000);
@@ -80,8 +112,10 @@ BEGIN
   claimed := CASE WHEN cardinality(claimed) = cardinality(p_seqs) THEN p_seqs ELSE ARRAY(
     SELECT w.seq FROM unnest(p_seqs) WITH ORDINALITY AS w (seq, place) WHERE w.seq = ANY (claimed) ORDER BY w.place
   ) END;
-  UPDATE attempts a SET ended_at = now(), result = 'lost'
-    WHERE a.id = p_resend_of AND a.day = p_day AND a.ended_at IS NULL;
+  IF p_resend_of IS NOT NULL THEN
+    UPDATE attempts a SET ended_at = now(), result = 'lost'
+      WHERE a.id = p_resend_of AND a.day = p_day AND a.ended_at IS NULL;
+  END IF;
   INSERT INTO attempts (id, day, destination_id, lease_until, resend_of, event_seqs, part_seqs)
     VALUES (fence, p_day, p_destination, lease_until, p_resend_of, claimed, p_part_seqs);
   RETURN QUERY SELECT fence, claimed;
@@ -89,7 +123,7 @@ END $$;
 
 -- Promises what waits to a job.
 CREATE FUNCTION promise_deliveries (p_destination smallint, p_day date, p_seqs bigint[], p_promised_ms float8)
-RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
+RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   UPDATE deliveries d SET hold_until = to_timestamp(p_promised_ms / 1000)
     WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (p_seqs)
@@ -100,7 +134,7 @@ END $$;
 -- zombie whose deliveries somebody else has taken over.
 CREATE FUNCTION end_attempt (p_attempt bigint, p_day date, p_http_status smallint, p_duration_ms integer, p_result text,
   p_trace text, p_said text) RETURNS TABLE (now_ms float8)
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN QUERY UPDATE attempts a SET ended_at = now(), http_status = p_http_status, duration_ms = p_duration_ms,
       result = p_result, network_trace = p_trace, network_said = p_said
@@ -112,7 +146,7 @@ END $$;
 CREATE FUNCTION settle_deliveries (p_destination smallint, p_day date, p_attempt bigint, p_promises_ms float8[],
   p_seqs bigint[], p_sizes integer[], p_states delivery_state[], p_reasons text[], p_details text[],
   p_refunds smallint[], p_after_ms float8[], p_holds_ms float8[], p_verify_after_ms float8[]) RETURNS void
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   promises timestamptz[] := promises_of(p_promises_ms);
   done integer := 0;
@@ -139,6 +173,6 @@ CREATE INDEX failed_events_failed_at ON failed_events (failed_at);
 -- Down Migration
 
 DROP INDEX failed_events_failed_at, event_keys_day, events_client;
-DROP FUNCTION settle_deliveries, end_attempt, promise_deliveries, begin_attempt, promises_of, insert_deliveries,
-  take_rate_token;
+DROP FUNCTION settle_deliveries, end_attempt, promise_deliveries, begin_attempt, read_job, read_arrivals, promises_of,
+  insert_deliveries, take_rate_token;
 DROP TABLE rate_budgets;
