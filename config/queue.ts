@@ -126,8 +126,15 @@ function pumpOf (
       }
       await boss.complete(name, jobs, null, { db })
     },
-    onError: error => onError(error instanceof Error ? error : new Error(String(error)))
+    onError: error => { onError(toError(error)) }
   })
+}
+
+/** pg-boss tells of some errors as plain objects with their fields, and the kind of the error is lost. */
+function toError (given: unknown): Error {
+  if (given instanceof Error) return given
+  const fields = typeof given === 'object' && given !== null ? given : { message: String(given) }
+  return Object.assign(new Error('unknown'), fields)
 }
 
 /** Stops pumps; waits for at most so long. */
@@ -149,7 +156,7 @@ export async function openQueue (options: QueueOptions): Promise<JobQueue> {
     max: 2,
     migrate: false
   })
-  boss.on('error', onError)
+  boss.on('error', error => { onError(toError(error)) })
   boss.on('warning', warning => options.onWarning?.(warning.message))
   const pool = openPool({ ...patience, url, name: 'postern queue', onError, max: 3 })
   const db = statementsOf(pool)
