@@ -6,13 +6,13 @@ import { startLoop } from './loop.ts'
 import { keepPartitions, type Retention } from './partitions.ts'
 import { promoteOnce } from './promoter.ts'
 import { routeOnce } from './route.ts'
-import { joinJobs, queueName, type Job } from './schedule.ts'
+import { fromQueued, joinJobs, queueName, type QueuedJob } from './schedule.ts'
 import { targetLabel } from './target.ts'
 import { verify } from './verify.ts'
 import { deliver } from './worker.ts'
 
 /** Subscribes to the jobs of a queue. config/queue.ts implements it. */
-export type Work = (queue: string, options: WorkOptions, handle: (jobs: Job[]) => Promise<void>) => void
+export type Work = (queue: string, options: WorkOptions, handle: (jobs: QueuedJob[]) => Promise<void>) => void
 
 export interface Dispatcher {
   /** A batch was committed: route it now. */
@@ -39,7 +39,7 @@ export async function startDispatcher (deps: Deps, work: Work, retention?: Reten
   for (const [type, targets] of byType) {
     const concurrency = Math.min(targets.length * perDestination, 16)
     work(queueName(type), { concurrency, perDestination, jobsAtOnce }, async jobs => {
-      for (const job of joinJobs(jobs)) {
+      for (const job of joinJobs(jobs.map(fromQueued))) {
         try {
           await (job.kind === 'verify' ? verify(job, deps) : deliver(job, deps))
         } catch (error) {

@@ -5,7 +5,7 @@ import { pack, type Packable } from './batch.ts'
 import { createBreaker } from './breaker.ts'
 import { isolate, judge, judgeStatus, outcomesOf, type Answer } from './judge.ts'
 import { nextTry, readRetryAfter, retryDelaysSeconds } from './retry.ts'
-import { joinJobs, planJobs, type Job } from './schedule.ts'
+import { fromQueued, joinJobs, planJobs, toQueued, type Job, type SendJob } from './schedule.ts'
 import { settlementOf } from './settle.ts'
 
 const now = Date.UTC(2026, 10, 23, 12)
@@ -138,6 +138,20 @@ test('jobs of what falls due', t => {
     'what is far off is promised to nobody')
   const many = planJobs(Array.from({ length: 2500 }, (_, seq) => due(seq, now)), now, 1000)
   t.same(many.jobs.map(job => job.data.event_seqs.length), [1000, 1000, 500])
+  t.end()
+})
+
+test('a job lies in the queue as ranges, in the order of its events', t => {
+  const job: SendJob = {
+    kind: 'send', target_id: 1, day: 'd1', event_seqs: [], promised_ms: 10, is_isolation: false
+  }
+  const written = (seqs: number[]) => toQueued({ ...job, event_seqs: seqs })
+  t.match(written([4, 5, 6, 9, 2, 3, 1]), { event_seqs: '4-6,9,2-3,1', promised_ms: 10 })
+  for (const seqs of [[], [7], [1, 2], [3, 2, 1], [2 ** 40, 2 ** 40 + 1], [1, 3, 4, 5, 7, 6]]) {
+    t.same(fromQueued(written(seqs)), { ...job, event_seqs: seqs })
+  }
+  const verify: Job = { kind: 'verify', target_id: 1, day: 'd1', attempt_id: 7 }
+  t.equal(fromQueued(verify), verify)
   t.end()
 })
 

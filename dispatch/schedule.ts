@@ -29,8 +29,35 @@ export interface VerifyJob {
 
 export type Job = SendJob | VerifyJob
 
+/** A job as it lies in the queue: its events as text, of which neighbours are a few characters. */
+export type QueuedJob = Omit<SendJob, 'event_seqs'> & { event_seqs: string } | VerifyJob
+
 /** Puts jobs into a queue, inside the caller's transaction. config/queue.ts implements it. */
-export type Enqueue = (tx: Queryable, queue: string, jobs: QueueJob<Job>[]) => Promise<void>
+export type Enqueue = (tx: Queryable, queue: string, jobs: QueueJob<QueuedJob>[]) => Promise<void>
+
+/** Numbers in their order; those that follow upon each other as the first and the last of them: `1-3,7`. */
+function writeRanges (numbers: readonly number[]): string {
+  const ranges: [first: number, last: number][] = []
+  for (const number of numbers) {
+    const open = ranges.at(-1)
+    if (open !== undefined && number === open[1] + 1) open[1] = number
+    else ranges.push([number, number])
+  }
+  return ranges.map(([first, last]) => first === last ? first : `${first}-${last}`).join(',')
+}
+
+function readRanges (text: string): number[] {
+  if (text === '') return []
+  return text.split(',').flatMap(range => {
+    const [first = 0, last = first] = range.split('-').map(Number)
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+  })
+}
+
+export const toQueued = (job: SendJob): QueuedJob => ({ ...job, event_seqs: writeRanges(job.event_seqs) })
+
+export const fromQueued = (job: QueuedJob): Job =>
+  job.kind === 'verify' ? job : { ...job, event_seqs: readRanges(job.event_seqs) }
 
 /** The queue of a destination type. */
 export const queueName = (type: string) => `deliver_${type}`
@@ -117,6 +144,7 @@ export async function enqueuePlan (
 ): Promise<void> {
   const byType = Map.groupBy(jobs, job => typeOf(job.data.target_id))
   for (const [type, ofType] of byType) {
-    await enqueue(tx, queueName(type), ofType.map(job => ({ ...job, group: String(job.data.target_id) })))
+    await enqueue(tx, queueName(type), ofType.map(({ data, startAtMs }) =>
+      ({ data: toQueued(data), startAtMs, group: String(data.target_id) })))
   }
 }
