@@ -83,7 +83,7 @@ const asDays = (values: readonly Date[]) =>
 
 /**
  * In which order the keys go in, as places (from 1) in the digests of all rows followed by the claims of all: the same
- * for every batch of every process, so that two never wait for each other in a circle.
+ * for every batch of every process, so that two never wait for each other in a circle. It is the order of their index.
  */
 function keyOrder (rows: readonly Row[]): number[] {
   const keys: { key: Buffer, site: string, place: number }[] = []

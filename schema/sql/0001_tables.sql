@@ -37,7 +37,7 @@ CREATE TABLE event_keys (
   digest bytea NOT NULL,
   event_seq bigint NOT NULL,
   day date NOT NULL,
-  PRIMARY KEY (digest, site)
+  PRIMARY KEY (digest, site)          -- the digest first: it decides at the first comparison
 );
 
 -- Batches of new events that the dispatch half has not routed yet. Written with the events, deleted by the router.
