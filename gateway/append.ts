@@ -3,6 +3,7 @@ import { hash } from 'node:crypto'
 import type { Keys } from '../config/keys.ts'
 import { prepared, type Pool } from '../config/postgres.ts'
 import { eventKey, toPlaintexts, transactionClaim } from '../schema/sealing.ts'
+import { shorten } from '../schema/short_text.ts'
 import { subjectsOf } from '../schema/subject.ts'
 import { hasContact, type Arrival, type Receipt } from './arrival.ts'
 import { remember, type Known } from '../config/bounded.ts'
@@ -55,22 +56,37 @@ TouchColumns | null {
   if (touch === undefined || visitor === null) return null
   const digest = touchDigest(touch)
   if (kept.has(touchName(part.site, visitor, { digest }))) return null
-  return { digest, at: new Date(touch.seen_at_ms), sealed: keys.seal(part.site, Buffer.from(JSON.stringify(touch))) }
+  const sealed = keys.seal(part.site, Buffer.from(shorten(JSON.stringify(touch))))
+  return { digest, at: new Date(touch.seen_at_ms), sealed }
 }
 
-/** Visitors' blind indexes, by site and visitor: a visitor's events come one after another. */
-const visitorIndexes = new WeakMap<Keys, (siteAndVisitor: string) => Buffer>()
+/** What is computed once per visitor of a site, whose events come one after another. */
+interface Memory {
+  /** Visitors' blind indexes. */
+  indexOf: (visitorId: string) => Buffer
+  /** Sealed addresses and user agents: equal ones lie in the same bytes, which tell no more than equal visitors do. */
+  sealClient: (client: string) => Buffer
+}
 
-function visitorIndex (site: string, visitorId: string, keys: Keys): Buffer {
-  let indexOf = visitorIndexes.get(keys)
-  if (indexOf === undefined) {
-    indexOf = remember(10_000, name => {
-      const [, ofSite = '', id = ''] = /^(.*) (\S*)$/s.exec(name) ?? []
-      return keys.blindIndex(ofSite, 'visitor', id)
-    })
-    visitorIndexes.set(keys, indexOf)
+const memories = new WeakMap<Keys, Map<string, Memory>>()
+const rememberedVisitors = 10_000
+
+function memoryOf (site: string, keys: Keys): Memory {
+  const ofKeys = memories.get(keys) ?? new Map<string, Memory>()
+  memories.set(keys, ofKeys)
+  const memory = ofKeys.get(site) ?? {
+    indexOf: remember(rememberedVisitors, visitorId => keys.blindIndex(site, 'visitor', visitorId)),
+    sealClient: remember(rememberedVisitors, client => withoutPool(keys.seal(site, Buffer.from(client))))
   }
-  return indexOf(`${site} ${visitorId}`)
+  ofKeys.set(site, memory)
+  return memory
+}
+
+/** What is remembered for long must not keep the eight kilobytes of Node's pool that it was cut from. */
+function withoutPool (bytes: Buffer): Buffer {
+  const own = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(own)
+  return own
 }
 
 /** What sealing a row needs. */
@@ -98,7 +114,7 @@ function toLandingRow (arrival: Arrival, { keys, keptTouches }: RowDeps): Row {
   const { part } = arrival
   const none = Buffer.alloc(0)
   const visitorId = part.data.visitor_id
-  const visitor = visitorId === undefined ? null : visitorIndex(part.site, visitorId, keys)
+  const visitor = visitorId === undefined ? null : memoryOf(part.site, keys).indexOf(visitorId)
   const touch = toTouch(arrival, visitor, keys, keptTouches)
   return {
     ...namesOf(part),
@@ -125,7 +141,7 @@ export function toRow (arrival: Arrival, { keys, keptTouches }: RowDeps, country
   const { data, client } = toPlaintexts(part.data)
   const sealed = seal(data)
   const visitorId = part.data.visitor_id
-  const visitor = visitorId === undefined ? null : visitorIndex(part.site, visitorId, keys)
+  const visitor = visitorId === undefined ? null : memoryOf(part.site, keys).indexOf(visitorId)
   return {
     ...namesOf(part),
     digest: eventKey(part.event_name, part.event_id),
@@ -134,13 +150,13 @@ export function toRow (arrival: Arrival, { keys, keptTouches }: RowDeps, country
     isBot: part.data.bot !== undefined,
     visitor,
     sealed,
-    sealedClient: client === null ? null : seal(client),
+    sealedClient: client === null ? null : memoryOf(part.site, keys).sealClient(client),
     touch: toTouch(arrival, visitor, keys, keptTouches),
     lead: lead === undefined || part.lead_id === undefined
       ? null
       : {
           id: part.lead_id,
-          sealed: seal(JSON.stringify(lead.data)),
+          sealed: seal(shorten(JSON.stringify(lead.data))),
           flag: lead.flag ?? null,
           otherEventId: lead.otherEventId,
           otherDigest: eventKey(part.event_name, lead.otherEventId)

@@ -1,20 +1,21 @@
 // Which part of an arrival lies in which sealed column, and the keys by which an arrival finds its event.
 import { hash } from 'node:crypto'
 import type { Client, EventData } from './event.ts'
+import { lengthen, shorten } from './short_text.ts'
 
 /** The two plaintexts of a row in `events`: `sealed` and `sealed_client` (forgotten first). */
 export interface Plaintexts { data: string, client: string | null }
 
 export function toPlaintexts (data: EventData): Plaintexts {
   const { client } = data
-  if (client === undefined) return { data: JSON.stringify(data), client: null }
-  return { data: JSON.stringify({ ...data, client: undefined }), client: JSON.stringify(client) }
+  if (client === undefined) return { data: shorten(JSON.stringify(data)), client: null }
+  return { data: shorten(JSON.stringify({ ...data, client: undefined })), client: shorten(JSON.stringify(client)) }
 }
 
 /** The inverse of toPlaintexts(). Rows are written by us alone, so a malformed one is a bug and throws. */
 export function fromPlaintexts (plaintexts: Plaintexts): EventData {
-  const data = JSON.parse(plaintexts.data) as EventData
-  if (plaintexts.client !== null) data.client = JSON.parse(plaintexts.client) as Client
+  const data = JSON.parse(lengthen(plaintexts.data)) as EventData
+  if (plaintexts.client !== null) data.client = JSON.parse(lengthen(plaintexts.client)) as Client
   return data
 }
 

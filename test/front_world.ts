@@ -6,6 +6,7 @@ import { buffer } from 'node:stream/consumers'
 import type { Test } from 'tap'
 import type { GatewaySite } from '../gateway/site.ts'
 import type { Touch } from '../schema/lead.ts'
+import { lengthen } from '../schema/short_text.ts'
 import { browserAgent, gatewayWorld, site, testKeys } from './gateway_world.ts'
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void
@@ -105,7 +106,8 @@ export async function frontWorld (
       const { rows } = await world.pool.query<{ sealed: Buffer, visitor: Buffer }>(
         'SELECT sealed, visitor FROM touches ORDER BY seen_at')
       return rows.map(row => ({
-        ...JSON.parse(testKeys.open('main', row.sealed).toString()) as Touch, visitor: row.visitor.toString('hex')
+        ...JSON.parse(lengthen(testKeys.open('main', row.sealed).toString())) as Touch,
+        visitor: row.visitor.toString('hex')
       }))
     }
   }

@@ -16,6 +16,7 @@ import type { GatewaySite } from '../gateway/site.ts'
 import { fromPlaintexts } from '../schema/sealing.ts'
 import type { EventData } from '../schema/event.ts'
 import type { LeadData } from '../schema/lead.ts'
+import { lengthen } from '../schema/short_text.ts'
 import { testDatabase } from './database.ts'
 
 export const testKeys = deriveKeys(['a secret of the tests, thirty-two characters'])
@@ -180,8 +181,8 @@ export async function gatewayWorld (t: Test, options: WorldOptions = {}) {
       'SELECT * FROM leads ORDER BY received_at, lead_id')
     return rows.map(({ sealed, first_touch: touch, ...row }) => ({
       ...row,
-      data: JSON.parse(open(sealed)) as LeadData,
-      first_touch: touch === null ? null : JSON.parse(open(touch)) as unknown
+      data: JSON.parse(lengthen(open(sealed))) as LeadData,
+      first_touch: touch === null ? null : JSON.parse(lengthen(open(touch))) as unknown
     }))
   }
   const post = async (body: unknown, given: PostOptions = {}) => await send(base, body, given)

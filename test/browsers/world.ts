@@ -14,6 +14,7 @@ import { startGateway } from '../../gateway/service.ts'
 import type { EventData } from '../../schema/event.ts'
 import type { LeadData, Touch } from '../../schema/lead.ts'
 import { fromPlaintexts } from '../../schema/sealing.ts'
+import { lengthen } from '../../schema/short_text.ts'
 import { testDatabase } from '../database.ts'
 import { testKeys } from '../gateway_world.ts'
 import { makeCertificate, siteUrl } from '../script_site.ts'
@@ -70,8 +71,8 @@ function readerOf (pool: Pool) {
         'SELECT * FROM leads ORDER BY received_at, lead_id')
       return rows.map(({ sealed, first_touch: touch, ...row }) => ({
         ...row,
-        data: JSON.parse(open(sealed)) as LeadData,
-        first_touch: touch === null ? null : JSON.parse(open(touch)) as Touch
+        data: JSON.parse(lengthen(open(sealed))) as LeadData,
+        first_touch: touch === null ? null : JSON.parse(lengthen(open(touch))) as Touch
       }))
     }
   }

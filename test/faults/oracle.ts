@@ -5,6 +5,7 @@ import type { Pool } from '../../config/postgres.ts'
 import type { Receipt } from '../../demo/networks/network.ts'
 import type { LeadData } from '../../schema/lead.ts'
 import { fromPlaintexts } from '../../schema/sealing.ts'
+import { lengthen } from '../../schema/short_text.ts'
 import { emailOf, isLeadId, messageOf, numberOf, pageOf, personal } from './bodies.ts'
 import type { LoadResult } from './load.ts'
 import type { RunNetwork } from './networks.ts'
@@ -106,7 +107,7 @@ async function readStored ({ pool, keys }: Evidence): Promise<{ stored: Set<stri
 
 function isAsSent ({ event_id: id, sealed, lead }: StoredRow, keys: Keys): boolean {
   const number = numberOf(id)
-  const open = (bytes: Buffer) => keys.open('main', bytes).toString()
+  const open = (bytes: Buffer) => lengthen(keys.open('main', bytes).toString())
   const data = fromPlaintexts({ data: open(sealed), client: null })
   if (!isLeadId(id)) return data.page_location === pageOf(number)
   if (lead === null) return false

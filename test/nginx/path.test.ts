@@ -2,6 +2,7 @@
 import { test, type Test } from 'tap'
 import { formatConsentCookie } from '../../schema/consent_cookie.ts'
 import type { Touch } from '../../schema/lead.ts'
+import { lengthen } from '../../schema/short_text.ts'
 import { gatewayWorld, granted, site, testKeys } from '../gateway_world.ts'
 import { noNginx, startNginx, visit, type Page } from './nginx.ts'
 import { bodyOf, ownersNginx, startOwnersSite } from './owner.ts'
@@ -40,7 +41,7 @@ async function pathWorld (t: Test) {
     },
     async touches (): Promise<Touch[]> {
       const { rows } = await gateway.pool.query<{ site: string, sealed: Buffer }>('SELECT * FROM touches')
-      return rows.map(row => JSON.parse(testKeys.open(row.site, row.sealed).toString()) as Touch)
+      return rows.map(row => JSON.parse(lengthen(testKeys.open(row.site, row.sealed).toString())) as Touch)
     },
     open: async (path: string, given: Parameters<typeof visit>[2] = {}) =>
       await visit(nginx.tlsPort, path, { ...given, headers: { 'user-agent': agent, ...given.headers } })
