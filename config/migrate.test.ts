@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { testDatabase } from '../test/database.ts'
 import { findSchemaProblem, migrate, requireSchema } from './migrate.ts'
-import { openPool, type Pool } from './postgres.ts'
+import { openPool, withTransaction, type Pool } from './postgres.ts'
 
 /** A database that nobody has migrated yet. */
 async function emptyDatabase (t: Test): Promise<{ url: string, pool: Pool }> {
@@ -49,6 +49,30 @@ test('a migration that fails leaves nothing behind and can be run again', async 
   writeFileSync(join(folder, '0002_two.sql'), 'CREATE TABLE two (n integer);\n')
   await migrate({ url, folder })
   t.equal(await findSchemaProblem(pool, { folder }), null)
+})
+
+test('a migration that blocks a process and is blocked by it gives way, and is tried again', async t => {
+  const { url, pool } = await emptyDatabase(t)
+  await pool.query('CREATE TABLE one (n integer); CREATE TABLE two (n integer)')
+  const folder = t.testdir({
+    '0001_both.sql': 'ALTER TABLE one ADD COLUMN m integer; ALTER TABLE two ADD COLUMN m integer;\n'
+  })
+  const patient = openPool({
+    url, name: 'patient', onError: () => undefined, queryTimeoutMs: 0, statementTimeoutMs: 0, lockTimeoutMs: 0
+  })
+  t.teardown(async () => { await patient.end() })
+  const said: string[] = []
+  let migrated: Promise<void> | undefined
+  await withTransaction(patient, async tx => {
+    await tx.query('SELECT FROM two')
+    migrated = migrate({ url, folder, say: text => said.push(text) })
+    const waits = 'SELECT FROM pg_locks WHERE relation = \'two\'::regclass AND NOT granted'
+    while ((await pool.query(waits)).rowCount === 0) await new Promise(resolve => setTimeout(resolve, 10))
+    await tx.query('SELECT FROM one')
+  })
+  await migrated
+  t.ok(said.includes('a table is in use; trying again'))
+  t.equal((await pool.query('SELECT one.m, two.m FROM one, two')).rowCount, 0)
 })
 
 test('a version before the database\'s runs on it until a migration says that it can no longer', async t => {
