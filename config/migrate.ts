@@ -25,7 +25,7 @@ const pollMs = 200
 const lockWithinMs = 10 * 60_000
 /** How often a migration is tried again when running processes hold a table for longer than the lock time-out. */
 const lockAttempts = 10
-/** lock_not_available, and deadlock_detected: a process that held what the migration wanted, and wanted what it held. */
+/** lock_not_available, and deadlock_detected: a process held what the migration wanted, and wanted what it held. */
 const lockFailures = ['55P03', '40P01']
 
 /** The product's migrations: beside config/ in a checkout, one folder further up from dist/config/. */
