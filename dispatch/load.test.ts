@@ -1,5 +1,7 @@
 // Which deliveries a job takes: its own, and of a destination that lingers those that wait for company.
 import { test } from 'tap'
+import { withTransaction } from '../config/postgres.ts'
+import { testDatabase } from '../test/database.ts'
 import { deliveryOf, dispatchWorld, jobFor, storeEvent, until } from '../test/dispatch_world.ts'
 import { routeOnce } from './route.ts'
 import { joinJobs } from './schedule.ts'
@@ -75,4 +77,30 @@ test('parts are folded in the order of their arrival, not in that of their recei
   const sent = JSON.stringify(network.receipts)
   t.equal(network.receipts.flatMap(({ ids }) => ids).length, seqs.length)
   t.notMatch(sent, /"value":2/)
+})
+
+test('the parts of a job are found by their keys, on a day of which the planner knows nothing', async t => {
+  const { pool } = await testDatabase(t)
+  await withTransaction(pool, async session => {
+    const count = 500
+    const { rows: [today] } = await session.query<{ day: string }>('SELECT (now() AT TIME ZONE \'UTC\')::date AS day')
+    const readJob = async (seqs: string) => (await session.query<{ parts: number }>(
+      'SELECT count(seq) AS parts FROM read_job(1::smallint, $1, \'{}\', $2::bigint[])',
+      [today?.day, seqs])).rows[0]?.parts
+    // The session keeps the plan that it makes now.
+    t.equal(await readJob('{1}'), 0)
+    await session.query(`INSERT INTO events (event_seq, seq, received_at, occurred_at, receipt_id, day, trust,
+        has_contact, is_bot, is_lead, site, event_name, event_id)
+      SELECT n, n, now(), now(), gen_random_uuid(), $1, 'signed', false, false, false, 'main', 'purchase', n::text
+      FROM generate_series(1, $2::integer) AS n`, [today?.day, count])
+    await session.query(`INSERT INTO deliveries (event_seq, due_at, hold_until, destination_id, day, state)
+      SELECT n, now(), now(), 1, $1, 'waiting' FROM generate_series(1, $2::integer) AS n`, [today?.day, count])
+    const countReads = async () => (await session.query<{ reads: number }>(`
+      SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid))::bigint AS reads
+      FROM pg_index JOIN pg_class ON oid = indrelid WHERE relname ~ '^events_\\d+$'`)).rows[0]?.reads ?? 0
+    const before = await countReads()
+    t.equal(await readJob(`{${Array.from({ length: count }, (_, index) => index + 1).join(',')}}`), count)
+    const reads = await countReads() - before
+    t.ok(reads <= 2 * count, `${reads} entries of indexes read for ${count} events`)
+  })
 })

@@ -65,7 +65,8 @@ BEGIN
 END $$;
 
 -- The deliveries that are a job's to act on (a promise of its stands, or theirs has run out), once for each part of the
--- event; the columns of the part are null where there is none.
+-- event; the columns of the part are null where there is none. The parts of each event are looked up by their key: the
+-- plan is made while the day's partition is empty, and without OFFSET it may then read the whole day for each event.
 CREATE FUNCTION read_job (p_destination smallint, p_day date, p_promises_ms float8[], p_seqs bigint[]) RETURNS TABLE (
   event_seq bigint, attempts smallint, is_test boolean, reason text, after_delivery bigint, attempt_id bigint,
   first_attempt_id bigint, seq bigint, receipt_id uuid, site text, trust trust, event_name text, event_id text,
@@ -80,7 +81,10 @@ BEGIN
       CASE WHEN e.is_lead THEN (
         SELECT l.lead_id FROM leads l WHERE l.site = e.site AND l.event_seq = e.event_seq
       ) END, e.visitor, e.sealed, e.sealed_client
-    FROM deliveries d LEFT JOIN events e ON e.event_seq = d.event_seq AND e.day = p_day
+    FROM deliveries d
+    LEFT JOIN LATERAL (
+      SELECT * FROM events p WHERE p.event_seq = d.event_seq AND p.day = p_day OFFSET 0
+    ) AS e ON true
     WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (p_seqs)
       AND d.state::text = 'waiting' AND (d.hold_until <= now() OR d.hold_until = ANY (promises));
 END $$;
