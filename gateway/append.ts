@@ -188,7 +188,7 @@ async function appendLandings (pool: Pool, rows: readonly Row[]): Promise<void> 
     touch === null || visitor === null ? [] : [{ site, visitor, ...touch }])
   if (touches.length === 0) return
   await pool.query({
-    ...touchesStatement,
+    ...prepared(pool, touchesStatement),
     values: [touches.map(({ site }) => site), touches.map(({ visitor }) => visitor),
       touches.map(({ digest }) => digest), touches.map(({ at }) => at.getTime()), touches.map(({ sealed }) => sealed)]
   })

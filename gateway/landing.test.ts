@@ -5,7 +5,7 @@ import { browserAgent, testKeys } from '../test/gateway_world.ts'
 import { frontWorld, until, type Handler } from '../test/front_world.ts'
 import { spoolFolder, spoolIn } from '../test/spool_world.ts'
 import { testDatabase } from '../test/database.ts'
-import type { Pool } from '../config/postgres.ts'
+import { openPool, type Pool } from '../config/postgres.ts'
 import { lengthen } from '../schema/short_text.ts'
 import type { ConsentRule } from '../schema/consent.ts'
 import { Unavailable, type IngestLog } from './arrival.ts'
@@ -204,4 +204,17 @@ test('a landing is spooled while Postgres is away, and stored when it is back', 
   const { rows } = await pool.query<{ sealed: Buffer }>('SELECT sealed FROM touches')
   t.equal(rows.length, 1)
   t.match(lengthen(testKeys.open('main', rows[0]?.sealed ?? Buffer.alloc(0)).toString()), /Cj0KCQ\.a-b_c/)
+})
+
+test('behind a pooler a landing leaves nothing in a session that is another\'s a moment later', async t => {
+  const { url } = await testDatabase(t)
+  const pool = openPool({ url, name: 'pooled', isPooled: true, max: 1, onError: () => undefined })
+  t.teardown(async () => { await pool.end() })
+  const log = openIngestLog({
+    pool, keys: testKeys, countryOf: () => undefined, onAlert: alert => t.fail(JSON.stringify(alert))
+  })
+  const world = await frontWorld(t, {}, pageWith(), { log })
+  await world.page(ad)
+  await until('the landing', async () => (await pool.query('SELECT FROM touches')).rowCount === 1)
+  t.same((await pool.query('SELECT name FROM pg_prepared_statements')).rows, [])
 })
