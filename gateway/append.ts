@@ -64,22 +64,35 @@ TouchColumns | null {
 interface Memory {
   /** Visitors' blind indexes. */
   indexOf: (visitorId: string) => Buffer
-  /** Sealed addresses and user agents: equal ones lie in the same bytes, which tell no more than equal visitors do. */
-  sealClient: (client: string) => Buffer
+  /** A visitor's sealed address and user agent: equal ones lie in the same bytes, which tell no more than his index. */
+  sealClient: (visitor: Buffer, client: string) => Buffer
 }
 
 const memories = new WeakMap<Keys, Map<string, Memory>>()
 const rememberedVisitors = 10_000
+/** Of a blind index. */
+const indexBytes = 16
+
+function openMemory (site: string, keys: Keys): Memory {
+  const seal = remember(rememberedVisitors, name => withoutPool(keys.seal(site, Buffer.from(name.slice(indexBytes)))))
+  return {
+    indexOf: remember(rememberedVisitors, visitorId => keys.blindIndex(site, 'visitor', visitorId)),
+    sealClient: (visitor, client) => seal(visitor.toString('latin1') + client)
+  }
+}
 
 function memoryOf (site: string, keys: Keys): Memory {
   const ofKeys = memories.get(keys) ?? new Map<string, Memory>()
   memories.set(keys, ofKeys)
-  const memory = ofKeys.get(site) ?? {
-    indexOf: remember(rememberedVisitors, visitorId => keys.blindIndex(site, 'visitor', visitorId)),
-    sealClient: remember(rememberedVisitors, client => withoutPool(keys.seal(site, Buffer.from(client))))
-  }
+  const memory = ofKeys.get(site) ?? openMemory(site, keys)
   ofKeys.set(site, memory)
   return memory
+}
+
+/** Who may not be known again is not: without a visitor no bytes equal any others. */
+function sealClient (site: string, visitor: Buffer | null, client: string, keys: Keys): Buffer {
+  if (visitor === null) return keys.seal(site, Buffer.from(client))
+  return memoryOf(site, keys).sealClient(visitor, client)
 }
 
 /** What is remembered for long must not keep the eight kilobytes of Node's pool that it was cut from. */
@@ -150,7 +163,7 @@ export function toRow (arrival: Arrival, { keys, keptTouches }: RowDeps, country
     isBot: part.data.bot !== undefined,
     visitor,
     sealed,
-    sealedClient: client === null ? null : memoryOf(part.site, keys).sealClient(client),
+    sealedClient: client === null ? null : sealClient(part.site, visitor, client, keys),
     touch: toTouch(arrival, visitor, keys, keptTouches),
     lead: lead === undefined || part.lead_id === undefined
       ? null
