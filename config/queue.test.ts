@@ -116,3 +116,16 @@ test('a worker with a backlog goes from job to job without waiting for its next 
   // Forty polls would take forty seconds.
   t.ok(performance.now() - startedMs < 20_000)
 })
+
+test('new jobs are announced where the queue listens', async t => {
+  const { url, pool } = await testDatabase(t)
+  const queue = await open(t, url)
+  const { rows: [ear] } = await pool.query<{ query: string }>(
+    'SELECT query FROM pg_stat_activity WHERE datname = current_database() AND query LIKE \'LISTEN %\'')
+  const client = await pool.connect()
+  t.teardown(() => { client.release(true) })
+  const heard = new Promise(resolve => { client.on('notification', ({ payload }) => { resolve(payload) }) })
+  await client.query(ear?.query ?? '')
+  await withTransaction(pool, async tx => await queue.enqueue(tx, 'deliver_y', [job(1)]))
+  t.equal(await heard, 'deliver_y')
+})
