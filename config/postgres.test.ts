@@ -68,6 +68,19 @@ test('a statement that does not come back is given up, and its connection with i
   t.same((await pool.query('SELECT 1 AS one')).rows, [{ one: 1 }])
 })
 
+test('a connection that waits for nothing is left alone, however long', async t => {
+  const { url } = await testDatabase(t)
+  const limits = { statementTimeoutMs: 0, queryTimeoutMs: 50, max: 1 }
+  const open = (name: string) => openPool({ url, name, onError: () => undefined, ...limits })
+  const idle = open('idle')
+  const hanging = open('hanging')
+  t.teardown(async () => { await Promise.all([idle.end(), hanging.end()]) })
+  const session = async () => (await idle.query('SELECT pg_backend_pid() AS pid')).rows
+  const before = await session()
+  t.ok(isOutage(await caught(hanging.query('SELECT pg_sleep(600)'))), 'its time began later, and is over')
+  t.same(await session(), before)
+})
+
 test('connections that the server closes are told and replaced; the process goes on', async t => {
   const { url, pool: admin } = await testDatabase(t)
   const errors: Error[] = []
