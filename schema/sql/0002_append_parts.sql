@@ -143,7 +143,7 @@ CREATE FUNCTION append_known_part (
   p_is_bot boolean, p_visitor bytea, p_sealed bytea, p_sealed_client bytea, p_lead_id text, p_lead_sealed bytea,
   p_lead_flag text, p_other_event_id text, p_other_digest bytea
 ) RETURNS TABLE (status text, kept_event_id text, event_seq bigint, event_day date, is_new_event boolean)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
   by_id event_keys%ROWTYPE;
