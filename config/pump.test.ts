@@ -107,3 +107,15 @@ test('stopping waits for what was taken', async t => {
   await stopped
   t.same(world.handled, [[1]], 'and takes no more')
 })
+
+test('what is taken and has not begun when the patience is over never begins', async t => {
+  const list: Note[] = [{ groupId: 'a', n: 1 }, { groupId: 'b', n: 2 }]
+  const { world, giveUp, stop, idle } = pumpOn(t, list, { concurrency: 1, perGroup: 1, jobsAtOnce: 10 })
+  await until(() => world.handled.length === 1)
+  const stopped = stop()
+  giveUp()
+  for (const end of world.ends) end()
+  await stopped
+  await idle()
+  t.same(world.handled, [[1]])
+})

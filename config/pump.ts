@@ -26,6 +26,8 @@ export interface Pump {
   wake: () => void
   /** Takes no more, and resolves when all that were taken are handled. */
   stop: () => Promise<void>
+  /** Begins nothing more: what was taken and still waits is left undone. */
+  giveUp: () => void
 }
 
 const groupOf = (job: Taken) => job.groupId ?? ''
@@ -51,7 +53,7 @@ export function startPump<J extends Taken> (options: PumpOptions<J>): Pump {
   const groups = countGroups(options.perGroup)
   /** Taken, and waiting for a handler. */
   const waiting: J[][] = []
-  const state = { mayHaveMore: true, isStopped: false }
+  const state = { mayHaveMore: true, isStopped: false, isGivenUp: false }
   let looking: Promise<void> | undefined
 
   function begin (jobs: J[]): void {
@@ -82,6 +84,7 @@ export function startPump<J extends Taken> (options: PumpOptions<J>): Pump {
   }
 
   function goOn (): void {
+    if (state.isGivenUp) return
     while (running.size < options.concurrency && waiting.length > 0) begin(waiting.shift() ?? [])
     const hasRoom = waiting.length === 0 && running.size < options.concurrency
     if (state.mayHaveMore && hasRoom && looking === undefined && !state.isStopped) looking = look()
@@ -95,6 +98,7 @@ export function startPump<J extends Taken> (options: PumpOptions<J>): Pump {
   goOn()
   return {
     wake,
+    giveUp () { state.isGivenUp = true },
     async stop () {
       state.isStopped = true
       clearInterval(poll)

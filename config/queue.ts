@@ -137,11 +137,12 @@ function toError (given: unknown): Error {
   return Object.assign(new Error('unknown'), fields)
 }
 
-/** Stops pumps; waits for at most so long. */
-async function stopPumps (pumps: Iterable<Pump>, timeoutMs: number): Promise<void> {
+/** Stops pumps; waits for at most so long. What has not begun by then never does: its deliveries are promised again. */
+async function stopPumps (pumps: readonly Pump[], timeoutMs: number): Promise<void> {
   const over = new AbortController()
   const tooLong = setTimeout(timeoutMs, undefined, { signal: over.signal }).catch(() => undefined)
-  await Promise.race([tooLong, Promise.all([...pumps].map(async pump => await pump.stop()))])
+  await Promise.race([tooLong, Promise.all(pumps.map(async pump => await pump.stop()))])
+  for (const pump of pumps) pump.giveUp()
   over.abort()
 }
 
@@ -191,7 +192,7 @@ export async function openQueue (options: QueueOptions): Promise<JobQueue> {
 
     async stop (timeoutMs) {
       const startedMs = performance.now()
-      await stopPumps(pumps.values(), timeoutMs)
+      await stopPumps([...pumps.values()], timeoutMs)
       await ear?.close()
       await close(Math.max(1, timeoutMs - (performance.now() - startedMs)))
     }
