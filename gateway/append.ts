@@ -60,39 +60,43 @@ TouchColumns | null {
   return { digest, at: new Date(touch.seen_at_ms), sealed }
 }
 
-/** What is computed once per visitor of a site, whose events come one after another. */
+/** What is computed once per visitor, whose events come one after another. */
 interface Memory {
-  /** Visitors' blind indexes. */
-  indexOf: (visitorId: string) => Buffer
+  /** The blind index of a visitor. */
+  indexOf: (site: string, visitorId: string) => Buffer
   /** A visitor's sealed address and user agent: equal ones lie in the same bytes, which tell no more than his index. */
-  sealClient: (visitor: Buffer, client: string) => Buffer
+  sealClient: (site: string, visitor: Buffer, client: string) => Buffer
 }
 
-const memories = new WeakMap<Keys, Map<string, Memory>>()
+const memories = new WeakMap<Keys, Memory>()
 const rememberedVisitors = 10_000
-/** Of a blind index. */
-const indexBytes = 16
 
-function openMemory (site: string, keys: Keys): Memory {
-  const seal = remember(rememberedVisitors, name => withoutPool(keys.seal(site, Buffer.from(name.slice(indexBytes)))))
+function openMemory (keys: Keys): Memory {
+  let given = { site: '', text: '' }
+  const indexes = remember(rememberedVisitors, () => keys.blindIndex(given.site, 'visitor', given.text))
+  const clients = remember(rememberedVisitors, () => withoutPool(keys.seal(given.site, Buffer.from(given.text))))
   return {
-    indexOf: remember(rememberedVisitors, visitorId => keys.blindIndex(site, 'visitor', visitorId)),
-    sealClient: (visitor, client) => seal(visitor.toString('latin1') + client)
+    indexOf (site, visitorId) {
+      given = { site, text: visitorId }
+      return indexes(`${site} ${visitorId}`)
+    },
+    sealClient (site, visitor, client) {
+      given = { site, text: client }
+      // Nothing personal waits in memory longer than it must.
+      return clients(hash('sha256', `${site} ${visitor.toString('latin1')} ${client}`, 'base64url'))
+    }
   }
 }
 
-function memoryOf (site: string, keys: Keys): Memory {
-  const ofKeys = memories.get(keys) ?? new Map<string, Memory>()
-  memories.set(keys, ofKeys)
-  const memory = ofKeys.get(site) ?? openMemory(site, keys)
-  ofKeys.set(site, memory)
+function memoryOf (keys: Keys): Memory {
+  const memory = memories.get(keys) ?? openMemory(keys)
+  memories.set(keys, memory)
   return memory
 }
 
 /** Who may not be known again is not: without a visitor no bytes equal any others. */
 function sealClient (site: string, visitor: Buffer | null, client: string, keys: Keys): Buffer {
-  if (visitor === null) return keys.seal(site, Buffer.from(client))
-  return memoryOf(site, keys).sealClient(visitor, client)
+  return visitor === null ? keys.seal(site, Buffer.from(client)) : memoryOf(keys).sealClient(site, visitor, client)
 }
 
 /** What is remembered for long must not keep the eight kilobytes of Node's pool that it was cut from. */
@@ -127,7 +131,7 @@ function toLandingRow (arrival: Arrival, { keys, keptTouches }: RowDeps): Row {
   const { part } = arrival
   const none = Buffer.alloc(0)
   const visitorId = part.data.visitor_id
-  const visitor = visitorId === undefined ? null : memoryOf(part.site, keys).indexOf(visitorId)
+  const visitor = visitorId === undefined ? null : memoryOf(keys).indexOf(part.site, visitorId)
   const touch = toTouch(arrival, visitor, keys, keptTouches)
   return {
     ...namesOf(part),
@@ -154,7 +158,7 @@ export function toRow (arrival: Arrival, { keys, keptTouches }: RowDeps, country
   const { data, client } = toPlaintexts(part.data)
   const sealed = seal(data)
   const visitorId = part.data.visitor_id
-  const visitor = visitorId === undefined ? null : memoryOf(part.site, keys).indexOf(visitorId)
+  const visitor = visitorId === undefined ? null : memoryOf(keys).indexOf(part.site, visitorId)
   return {
     ...namesOf(part),
     digest: eventKey(part.event_name, part.event_id),
