@@ -29,7 +29,17 @@ async function openVariant (world: World, name: string, sinkMode: 'none' | 'answ
   const worker = destinations === undefined
     ? undefined
     : await startRole({ role: 'worker', database, world, core: otherCore, destinations: destinations.settings })
+  const signal = (name: 'SIGSTOP' | 'SIGCONT') => { if (worker !== undefined) process.kill(worker.pid, name) }
   return {
+    /** Its worker stands still while others are measured: what it still has to do would slow their Postgres down. */
+    async alone<T> (measure: () => Promise<T>): Promise<T> {
+      signal('SIGCONT')
+      try {
+        return await measure()
+      } finally {
+        signal('SIGSTOP')
+      }
+    },
     /** As fast as it goes: a cold process at a fixed rate would only fall behind. */
     warm: async (count: number) => (await measure({ gateway }, world, {
       port: gateway.port, path: '/v1/e', mix: 'mixed', loop: 'closed', connections: 32, count
@@ -38,6 +48,7 @@ async function openVariant (world: World, name: string, sinkMode: 'none' | 'answ
       port: gateway.port, path: '/v1/e', mix: 'mixed', loop: 'open', connections: 50, rate, count: rate * seconds
     })).load,
     async close () {
+      signal('SIGCONT')
       await gateway.stop()
       await worker?.stop()
       await destinations?.sink.stop()
@@ -55,13 +66,13 @@ export async function measureAcks ({ world, rounds, requests, seconds }: CaseOpt
   const working = await openVariant(world, 'ack_working', 'answer')
   const hanging = await openVariant(world, 'ack_hanging', 'hang')
   const done: Round[] = []
-  for (const variant of [alone, working, hanging]) await variant.warm(requests)
+  for (const variant of [alone, working, hanging]) await variant.alone(async () => await variant.warm(requests))
   for (let round = 0; round < rounds; round++) {
     done.push({
       bare: await insertBare(bare, seconds),
-      alone: await alone.run(seconds),
-      working: await working.run(seconds),
-      hanging: await hanging.run(seconds)
+      alone: await alone.alone(async () => await alone.run(seconds)),
+      working: await working.alone(async () => await working.run(seconds)),
+      hanging: await hanging.alone(async () => await hanging.run(seconds))
     })
   }
   for (const variant of [alone, working, hanging]) await variant.close()

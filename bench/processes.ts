@@ -93,7 +93,11 @@ export function startNode (file: string, args: readonly string[], options: Start
       return JSON.parse(line.value) as unknown
     },
     async stop () {
-      if (spawned.exitCode === null && spawned.signalCode === null) spawned.kill('SIGTERM')
+      if (spawned.exitCode === null && spawned.signalCode === null) {
+        spawned.kill('SIGTERM')
+        // One that stands still hears it only then.
+        spawned.kill('SIGCONT')
+      }
       await ended
       children.delete(child)
     }
