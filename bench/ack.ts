@@ -1,6 +1,7 @@
 // Case 4: how long an acknowledgement takes at a steady rate, beside the least it can take.
 import type { CaseOptions } from './cases.ts'
 import type { Figure } from './figures.ts'
+import type { InsertLoad } from './bare_insert.ts'
 import type { LoadResult } from './generator.ts'
 import { measure } from './load.ts'
 import { networks } from './networks.ts'
@@ -8,11 +9,12 @@ import { startNode } from './processes.ts'
 import { otherCore, serverCore, startRole, type Database, type World } from './world.ts'
 
 const rate = 1000
+const warmSeconds = 3
 /** The sealed bytes of a usual row of `events`. */
 const rowBytes = 900
 
 async function insertBare (database: Database, seconds: number): Promise<LoadResult> {
-  const load = JSON.stringify({ rate, seconds, rowBytes })
+  const load = JSON.stringify({ rate, seconds, warmSeconds, rowBytes } satisfies InsertLoad)
   const child = startNode('bench/bare_insert.ts', [load], { core: serverCore, env: { DATABASE_URL: database.url } })
   await child.nextLine()
   child.say('go')
@@ -45,7 +47,14 @@ async function openVariant (world: World, name: string, sinkMode: 'none' | 'answ
       port: gateway.port, path: '/v1/e', mix: 'mixed', loop: 'closed', connections: 32, count
     })).load,
     run: async (seconds: number) => (await measure({ gateway }, world, {
-      port: gateway.port, path: '/v1/e', mix: 'mixed', loop: 'open', connections: 50, rate, count: rate * seconds
+      port: gateway.port,
+      path: '/v1/e',
+      mix: 'mixed',
+      loop: 'open',
+      connections: 50,
+      rate,
+      warmSeconds,
+      count: rate * seconds
     })).load,
     async close () {
       signal('SIGCONT')

@@ -4,7 +4,8 @@ import { createInterface } from 'node:readline'
 import { nowMs, percentile, type LoadResult } from './generator.ts'
 import { openBenchPool } from './world.ts'
 
-export interface InsertLoad { rate: number, seconds: number, rowBytes: number }
+/** As in Load: `warmSeconds` count towards `seconds`, and not towards the latencies. */
+export interface InsertLoad { rate: number, seconds: number, warmSeconds: number, rowBytes: number }
 
 /** One multi-row INSERT into `events`, which commits by itself: no keys, no other table, no HTTP. */
 const insert = {
@@ -22,13 +23,16 @@ const load = JSON.parse(process.argv[2] ?? '') as InsertLoad
 const pool = openBenchPool(process.env.DATABASE_URL ?? '', lanes)
 const sealed = randomBytes(load.rowBytes)
 const latencies: number[] = []
+let countsFromMs = 0
+let done = 0
 let waiting: number[] = []
 let inFlight = 0
 
 async function insertRows (dueMs: readonly number[]): Promise<void> {
   await pool.query({ ...insert, values: [dueMs.map(() => randomUUID()), dueMs.map(() => sealed)] })
   const atMs = nowMs()
-  for (const due of dueMs) latencies.push(atMs - due)
+  done += dueMs.length
+  for (const due of dueMs) if (due >= countsFromMs) latencies.push(atMs - due)
 }
 
 async function pump (): Promise<void> {
@@ -47,6 +51,7 @@ async function pump (): Promise<void> {
 async function run (): Promise<LoadResult> {
   const total = load.rate * load.seconds
   const startMs = nowMs() + 20
+  countsFromMs = startMs + load.warmSeconds * 1000
   let started = 0
   await new Promise<void>((resolve, reject) => {
     const tick = () => {
@@ -55,7 +60,7 @@ async function run (): Promise<LoadResult> {
         waiting.push(startMs + started * 1000 / load.rate)
         pump().catch(reject)
       }
-      if (latencies.length === total) return resolve()
+      if (done === total) return resolve()
       setTimeout(tick, 1)
     }
     tick()

@@ -18,6 +18,8 @@ export interface Load {
   count: number
   /** Four characters that tell the ids of this run from those of others. */
   run: string
+  /** Open loop only: so long connections are opened and compilers warm up, and no latency counts. */
+  warmSeconds?: number
   /** Also tell when each event was acknowledged. */
   withAcks?: boolean
 }
@@ -95,6 +97,8 @@ function openRun (load: Load) {
     counts,
     latencies,
     acks,
+    /** Latencies of requests that are due from then on count. */
+    countsFromMs: 0,
     /** Sends the next request over a free connection; `dueMs` is when it should have gone. */
     send (connection: Connection, dueMs: number, done: () => void) {
       const id = `${load.run}${String(counts.sent).padStart(12, '0')}`
@@ -105,7 +109,7 @@ function openRun (load: Load) {
         const atMs = nowMs()
         if (status >= 200 && status < 400) {
           counts.accepted++
-          latencies.push(atMs - dueMs)
+          if (dueMs >= this.countsFromMs) latencies.push(atMs - dueMs)
           if (load.withAcks === true) acks.push([id, atMs])
         } else {
           counts.failed++
@@ -136,6 +140,7 @@ async function runOpen (load: Load, run: Run): Promise<void> {
   let open = 0
   const everyMs = 1000 / (load.rate ?? 1)
   const startMs = nowMs() + 20
+  run.countsFromMs = startMs + (load.warmSeconds ?? 0) * 1000
   await new Promise<void>(resolve => {
     let finished = 0
     const due: number[] = []
