@@ -64,8 +64,8 @@ type Run = { accepted: number, delivered: number, postgresUs: number }
 
 /** Interleaved rounds on an empty database and on a full one. */
 export async function measureFull ({ world, rounds, requests }: CaseOptions): Promise<Figure[]> {
-  const empty = await openPipeline(world, 'full_not', false)
-  const full = await openPipeline(world, 'full', true)
+  const empty = await openPipeline(world, 'empty_tables', false)
+  const full = await openPipeline(world, 'full_tables', true)
   const done: { empty: Run, full: Run }[] = []
   for (let round = -1; round < rounds; round++) {
     const measured = { empty: await empty.run(requests), full: await full.run(requests) }
