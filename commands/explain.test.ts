@@ -83,6 +83,20 @@ test('why an event went nowhere, and what comes next', async t => {
   t.match(await tell('view'), /its personal data was erased/)
 })
 
+test('an event of a name that no network knows is found by its id alone', async t => {
+  const { pool, deps } = await dispatchWorld(t, [{}])
+  const explain = { ...deps, sites: [deps.targets.all[0]?.site].filter(site => site !== undefined) }
+  const find = async (id: string) => (await readJourneys(explain, id)).map(journey => journey.event_name)
+  await storeEvent(pool, { id: 'own-1', name: 'price_calculated' })
+  t.same(await find('own-1'), ['price_calculated'], 'before it is routed')
+  await routeOnce(deps)
+  await storeEvent(pool, { id: 'own-2', name: 'price_calculated' })
+  await storeEvent(pool, { id: 'own-2', name: 'roof_measured' })
+  await routeOnce(deps)
+  t.same(await find('own-1'), ['price_calculated'])
+  t.same((await find('own-2')).sort(), ['price_calculated', 'roof_measured'])
+})
+
 test('masking', t => {
   t.equal(maskEmail('anna@example.com'), 'a•••@example.com')
   t.equal(maskEmail('no address'), '•••')

@@ -7,6 +7,7 @@ import { levelOf } from '../schema/event_names.ts'
 import { mergeParts } from '../schema/merge.ts'
 import { eventKey } from '../schema/sealing.ts'
 import { cleanAddress } from './address.ts'
+import { networkNames, readCustomNames } from './custom_names.ts'
 import type { Deps } from './deps.ts'
 import { maskPerson } from './mask.ts'
 import { readOpenParts, type OpenPart } from './parts.ts'
@@ -89,20 +90,22 @@ export async function readJourneys (deps: JourneyDeps, id: string): Promise<Jour
 
 interface Place { event_seq: number, day: string }
 
-/** By the keys of all names that are known; only an id of a custom name needs a look through all events. */
-async function findEvents (deps: JourneyDeps, id: string): Promise<Place[]> {
-  const names = new Set(deps.targets.all.flatMap(target => Object.keys(target.destination.events)))
-  const digests = [...names].map(name => eventKey(name, id))
-  const { rows } = await deps.pool.query<Place>(`
+/** By its key, which is made of name and id: with every name that there is. Then among what is not routed yet. */
+async function findEvents ({ pool, sites }: JourneyDeps, id: string): Promise<Place[]> {
+  const siteNames = sites.map(site => site.name)
+  const names = new Set([...networkNames, ...await readCustomNames(pool, siteNames)])
+  const { rows } = await pool.query<Place>(`
     SELECT DISTINCT event_seq, day FROM (
       SELECT event_seq, day FROM event_keys WHERE site = ANY($1) AND digest = ANY($2)
       UNION ALL
       SELECT event_seq, day FROM leads WHERE site = ANY($1) AND lead_id = $3
-    ) AS found ORDER BY event_seq DESC LIMIT 10`, [deps.sites.map(site => site.name), digests, id])
+    ) AS found ORDER BY event_seq DESC LIMIT 10`, [siteNames, [...names].map(name => eventKey(name, id)), id])
   if (rows.length > 0) return rows
-  const { rows: scanned } = await deps.pool.query<Place>(
-    'SELECT DISTINCT event_seq, day FROM events WHERE event_id = $1 ORDER BY event_seq DESC LIMIT 10', [id])
-  return scanned
+  const { rows: unrouted } = await pool.query<Place>(`
+    SELECT e.event_seq, e.day FROM unrouted_batches b, unnest(b.event_seqs, b.days) AS u (event_seq, day)
+    JOIN events e ON e.event_seq = u.event_seq AND e.day = u.day
+    WHERE e.event_id = $1 AND e.site = ANY($2) ORDER BY 1 DESC LIMIT 10`, [id, siteNames])
+  return unrouted
 }
 
 async function readJourney (deps: JourneyDeps, seq: number, day: string): Promise<Journey | null> {

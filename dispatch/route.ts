@@ -5,6 +5,7 @@ import { levelOf } from '../schema/event_names.ts'
 import type { Trust } from '../schema/event.ts'
 import { trusts } from '../schema/event.ts'
 import type { WaitingReason } from '../schema/outcome.ts'
+import { noteCustomNames } from './custom_names.ts'
 import type { Deps } from './deps.ts'
 import { describeError } from './deps.ts'
 import { enqueuePlan, planJobs } from './schedule.ts'
@@ -66,19 +67,28 @@ const patience = 3
 
 /** Routes what is there; true when there may be more at once. Throws when Postgres cannot serve. */
 export async function routeOnce (deps: Deps): Promise<boolean> {
+  const routed = await routeBatches(deps)
+  if (routed === null) return false
+  await noteCustomNames(deps.pool, routed)
+  return true
+}
+
+/** One round: the events that were routed; null when nothing was there. */
+async function routeBatches (deps: Deps): Promise<RoutedEvent[] | null> {
   let claimed: Batch[] = []
   try {
     return await withTransaction(deps.pool, async tx => {
       claimed = await claimBatches(tx)
       const [first] = claimed
-      if (first === undefined) return false
+      if (first === undefined) return null
       const days = claimed.flatMap(batch => batch.days)
       const seqs = claimed.flatMap(batch => batch.event_seqs)
       const moment = { nowMs: first.now_ms, pausedIds: new Set(first.paused_ids) }
-      if (first.attempts >= patience) await routeOneByOne(tx, deps, seqs, days, moment)
-      else await routeEvents(tx, deps, seqs, days, moment)
+      const events = first.attempts >= patience
+        ? await routeOneByOne(tx, deps, seqs, days, moment)
+        : await routeEvents(tx, deps, seqs, days, moment)
       deps.metrics.routedBatches.inc({ outcome: 'routed' }, claimed.length)
-      return true
+      return events
     })
   } catch (error) {
     if (isOutage(error) || claimed.length === 0) throw error
@@ -88,7 +98,7 @@ export async function routeOnce (deps: Deps): Promise<boolean> {
     deps.metrics.routedBatches.inc({ outcome: 'failed' }, claimed.length)
     const batches = claimed.map(batch => batch.id)
     deps.log.warn({ batches, error: describeError(error) }, 'batches could not be routed')
-    return true
+    return []
   }
 }
 
@@ -156,7 +166,7 @@ const arrivalsStatement = {
 
 async function routeEvents (
   tx: PoolClient, deps: Deps, seqs: number[], days: string[], { nowMs, pausedIds }: Moment
-): Promise<void> {
+): Promise<RoutedEvent[]> {
   const events = [...Map.groupBy(await readRows(tx, seqs, days), row => row.event_seq).values()].map(readEvent)
   const deliveries = events.flatMap(event => deps.targets.ofSite(event.site).flatMap(target =>
     routeEvent(event, target, pausedIds.has(target.id), nowMs) ?? []))
@@ -168,6 +178,7 @@ async function routeEvents (
   for (const { state, reason, targetId } of deliveries) {
     if (state === 'skipped') deps.metrics.deliveryOutcomes.inc({ destination: labelOf(deps, targetId), state, reason })
   }
+  return events
 }
 
 function labelOf (deps: Deps, targetId: number): string {
@@ -196,12 +207,13 @@ function readEvent (parts: EventRow[]): RoutedEvent {
 /** Each event under its own savepoint; the culprit goes to failed_events, where a person finds it. */
 async function routeOneByOne (
   tx: PoolClient, deps: Deps, seqs: number[], days: string[], moment: Moment
-): Promise<void> {
+): Promise<RoutedEvent[]> {
+  const routed: RoutedEvent[] = []
   for (const [index, seq] of seqs.entries()) {
     const day = days[index] ?? ''
     await tx.query('SAVEPOINT one_event')
     try {
-      await routeEvents(tx, deps, [seq], [day], moment)
+      routed.push(...await routeEvents(tx, deps, [seq], [day], moment))
       await tx.query('RELEASE SAVEPOINT one_event')
     } catch (error) {
       if (isOutage(error)) throw error
@@ -215,4 +227,5 @@ async function routeOneByOne (
       deps.log.error({ event_seq: seq, error: describeError(error) }, 'an event could not be routed')
     }
   }
+  return routed
 }

@@ -10,7 +10,7 @@ import type { Pool } from '../config/postgres.ts'
 import { openQueue } from '../config/queue.ts'
 import type { EventData, Trust } from '../schema/event.ts'
 import type { Touch } from '../schema/lead.ts'
-import { toPlaintexts } from '../schema/sealing.ts'
+import { eventKey, toPlaintexts } from '../schema/sealing.ts'
 import { createBreaker } from '../dispatch/breaker.ts'
 import { targetsOf, timings, type Deps, type Timings } from '../dispatch/deps.ts'
 import { startDispatcher } from '../dispatch/dispatcher.ts'
@@ -100,16 +100,19 @@ export async function storeEvent (pool: Pool, event: StoredEvent = {}): Promise<
   const plain = toPlaintexts(data)
   const at = new Date(Date.now() - (event.agoMs ?? 0))
   const eventSeq = event.partOf ?? own
+  const [name, id] = [event.name ?? 'generate_lead', event.id ?? `e-${process.pid}-${++lastSeq}`]
   await pool.query(`
     INSERT INTO events (event_seq, seq, received_at, occurred_at, receipt_id, day, trust, has_contact, is_bot, is_lead,
       site, event_name, event_id, visitor, sealed, sealed_client)
     VALUES ($1, $2, now(), $3, $4, (now() AT TIME ZONE 'UTC')::date, $5, $6, $7, $8, 'main', $9, $10, $11, $12, $13)`,
   [eventSeq, own, at, randomUUID(), event.trust ?? 'same_site', event.hasContact ?? true, event.isBot ?? false,
-    event.isLead ?? false, event.name ?? 'generate_lead', event.id ?? `e-${process.pid}-${++lastSeq}`,
+    event.isLead ?? false, name, id,
     event.visitor === undefined ? null : testKeys.blindIndex('main', 'visitor', event.visitor),
     testKeys.seal('main', Buffer.from(plain.data)),
     plain.client === null ? null : testKeys.seal('main', Buffer.from(plain.client))])
   if (event.partOf === undefined) {
+    await pool.query(`INSERT INTO event_keys (site, digest, event_seq, day)
+      VALUES ('main', $1, $2, (now() AT TIME ZONE 'UTC')::date) ON CONFLICT DO NOTHING`, [eventKey(name, id), own])
     await pool.query(`INSERT INTO unrouted_batches (event_seqs, days)
       VALUES (ARRAY[$1::bigint], ARRAY[(now() AT TIME ZONE 'UTC')::date])`, [own])
   }
