@@ -1,11 +1,12 @@
 // The gauges that are read from the database: what is open, what is overdue, what is paused.
 import type { Metrics } from '../config/metrics.ts'
-import type { Pool } from '../config/postgres.ts'
+import type { Pool, Queryable } from '../config/postgres.ts'
+import type { Reader } from '../config/replica.ts'
 
 export interface GaugeDeps {
   metrics: Metrics
-  pool: Pool
-  /** Other pools of the process, by name: their connections are counted as well. */
+  reader: Reader
+  /** Pools of the process, by name: their connections are counted as well. */
   pools: Record<string, Pool>
   now: () => number
   onError: (error: unknown) => void
@@ -21,7 +22,8 @@ export function createGaugeReader (deps: GaugeDeps): () => Promise<void> {
 
   async function read (): Promise<void> {
     try {
-      await readDatabase(deps)
+      const { lagSeconds } = await deps.reader.read(async db => { await readDatabase(deps.metrics, db) })
+      deps.metrics.replicaLagSeconds.set(lagSeconds ?? Number.NaN)
       readAtMs = deps.now()
     } catch (error) {
       deps.onError(error)
@@ -40,9 +42,9 @@ export function createGaugeReader (deps: GaugeDeps): () => Promise<void> {
   }
 }
 
-async function readDatabase ({ metrics, pool }: GaugeDeps): Promise<void> {
+async function readDatabase (metrics: Metrics, db: Queryable): Promise<void> {
   interface Backlog { destination: string, state: string, open: number, late: number | null }
-  const { rows: backlog } = await pool.query<Backlog>(`
+  const { rows: backlog } = await db.query<Backlog>(`
     SELECT d.site || '/' || d.name AS destination, s.state, s.open, s.late
     FROM (
       SELECT destination_id, 'waiting' AS state, count(*) AS open,
@@ -52,9 +54,9 @@ async function readDatabase ({ metrics, pool }: GaugeDeps): Promise<void> {
       SELECT destination_id, 'accepted', count(*), NULL
       FROM deliveries WHERE state = 'accepted' AND verify_at IS NOT NULL GROUP BY destination_id
     ) AS s JOIN destinations d ON d.id = s.destination_id`)
-  const { rows: destinations } = await pool.query<{ destination: string, paused: boolean }>(
+  const { rows: destinations } = await db.query<{ destination: string, paused: boolean }>(
     'SELECT site || \'/\' || name AS destination, paused_at IS NOT NULL AS paused FROM destinations')
-  const { rows: [unrouted] } = await pool.query<{ batches: number }>('SELECT count(*) AS batches FROM unrouted_batches')
+  const { rows: [unrouted] } = await db.query<{ batches: number }>('SELECT count(*) AS batches FROM unrouted_batches')
 
   metrics.deliveryBacklog.reset()
   metrics.deliveryOldestSeconds.reset()

@@ -2,6 +2,7 @@
 import { test } from 'tap'
 import { createMetrics } from '../config/metrics.ts'
 import { dispatchWorld, storeEvent } from '../test/dispatch_world.ts'
+import { openReader } from '../config/replica.ts'
 import { routeOnce } from '../dispatch/route.ts'
 import { createGaugeReader } from './gauges.ts'
 import { createReadiness, type ReadinessDeps } from './readiness.ts'
@@ -80,7 +81,7 @@ test('gauges of the ledger', async t => {
   let nowMs = 0
   const errors: unknown[] = []
   const read = createGaugeReader({
-    metrics, pool, pools: { worker: pool }, now: () => nowMs, onError: error => errors.push(error)
+    metrics, reader: openReader(pool, undefined, () => undefined), pools: { worker: pool }, now: () => nowMs, onError: error => errors.push(error)
   })
   await Promise.all([read(), read()])
   const text = await metrics.registry.metrics()

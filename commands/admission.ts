@@ -1,5 +1,5 @@
 // Whether a process may use the database: its schema and its secret must fit. Asked before anything is written.
-import { checkKeys } from '../config/key_check.ts'
+import { checkKeys, compareKeys } from '../config/key_check.ts'
 import type { Keys } from '../config/keys.ts'
 import type { Log } from '../config/log.ts'
 import { findSchemaProblem, type SchemaNeeds } from '../config/migrate.ts'
@@ -11,14 +11,17 @@ export class CannotStart extends Error {
   isAway = false
 }
 
-/** Throws CannotStart when Postgres does not answer, or has a schema that does not fit or another secret. */
+/**
+ * Throws CannotStart when Postgres does not answer, or has a schema that does not fit or another secret. `onlyReads`: at
+ * a standby, too.
+ */
 export async function checkDatabase (
-  pool: Pool, keys: Keys, log: Log, needs: Pick<SchemaNeeds, 'usesQueue'>
+  pool: Pool, keys: Keys, log: Log, needs: Pick<SchemaNeeds, 'usesQueue'> & { onlyReads?: boolean }
 ): Promise<void> {
   try {
     const problem = await findSchemaProblem(pool, needs)
     if (problem !== null) throw new CannotStart(problem)
-    const check = await checkKeys(pool, keys)
+    const check = needs.onlyReads === true ? await compareKeys(pool, keys) : await checkKeys(pool, keys)
     if (!check.ok) throw new CannotStart(check.problem)
     if (check.lost.length > 0) log.warn({ key_ids: check.lost }, 'rows sealed under these keys can no longer be opened')
   } catch (error) {

@@ -6,8 +6,8 @@ import { migrate } from '../config/migrate.ts'
 import type { ProcessSettings } from '../config/process_settings.ts'
 import { CannotStart } from './admission.ts'
 
-/** `directUrl`: given where `url` leads to a pooler in transaction mode. */
-export interface Database { url: string, directUrl?: string, stop: () => Promise<void> }
+/** `directUrl`: given where `url` leads to a pooler in transaction mode. `replicaUrl`: a standby, to read from. */
+export interface Database { url: string, directUrl?: string, replicaUrl?: string, stop: () => Promise<void> }
 
 /**
  * The database of the process: its own server with `DATABASE_URL`, else the embedded one, brought up to date. `serves`:
@@ -16,8 +16,8 @@ export interface Database { url: string, directUrl?: string, stop: () => Promise
 export async function openDatabase (
   process: ProcessSettings, log: Log, { serves = false }: { serves?: boolean } = {}
 ): Promise<Database> {
-  const { databaseUrl, directUrl, dataFolder } = process
-  if (databaseUrl !== undefined) return { url: databaseUrl, directUrl, stop: async () => undefined }
+  const { databaseUrl, directUrl, replicaUrl, dataFolder } = process
+  if (databaseUrl !== undefined) return { url: databaseUrl, directUrl, replicaUrl, stop: async () => undefined }
   const embedded = await startEmbedded({
     folder: `${dataFolder}/postgres`,
     onLost: () => { log.error({}, 'the embedded database went away and is being started again') }

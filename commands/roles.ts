@@ -6,7 +6,9 @@ import { findSchemaProblem } from '../config/migrate.ts'
 import { isOutage, openPool, sqlState, type Pool } from '../config/postgres.ts'
 import type { ProcessSettings } from '../config/process_settings.ts'
 import type { Settings } from '../config/settings.ts'
+import { openReader } from '../config/replica.ts'
 import { version } from '../config/version.ts'
+import { describeError } from '../dispatch/deps.ts'
 import { startDispatch, type Dispatch } from '../dispatch/service.ts'
 import { startGateway, type GatewayOptions, type GatewayService } from '../gateway/service.ts'
 import { CannotStart, checkDatabase, noAnswer } from './admission.ts'
@@ -55,9 +57,12 @@ export async function startRole (options: RoleOptions): Promise<Running> {
     started.push(['database', database.stop])
     const isPooled = database.directUrl !== undefined
     const pool = openPool({ url: database.url, isPooled, name: `postern ${role} admin`, onError: tellClosed(log) })
-    started.push(['admin pool', async () => { await pool.end() }])
+    const replica = database.replicaUrl === undefined
+      ? undefined
+      : openPool({ url: database.replicaUrl, name: `postern ${role} admin`, max: 2, onError: tellClosed(log) })
+    started.push(['admin pools', async () => { await Promise.all([pool.end(), replica?.end()]) }])
     const metrics = createMetrics(version)
-    const pools: Record<string, Pool> = { admin: pool }
+    const pools: Record<string, Pool> = replica === undefined ? { admin: pool } : { admin: pool, replica }
     const clock = watchClock({ pool, metrics, log })
     started.push(['clock', clock.stop])
     const halves: Halves = {}
@@ -81,6 +86,7 @@ export async function startRole (options: RoleOptions): Promise<Running> {
       host: process.adminHost,
       port: process.adminPort,
       pool,
+      reader: openReader(pool, replica, error => { log.warn({ error: describeError(error) }, replicaIsAway) }),
       pools,
       metrics,
       checkSchema: async () => await findSchemaProblem(pool, { usesQueue: role !== 'gateway' }),
@@ -106,6 +112,8 @@ export async function startRole (options: RoleOptions): Promise<Running> {
     throw error
   }
 }
+
+const replicaIsAway = 'the standby of POSTERN_REPLICA_URL does not answer: the database itself is read'
 
 function tellClosed (log: Log): (error: Error) => void {
   return error => { log.warn({ error: error.name, code: sqlState(error) }, 'postgres closed a connection') }

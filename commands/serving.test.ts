@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events'
 import { test } from 'tap'
 import { createMetrics } from '../config/metrics.ts'
+import { openReader } from '../config/replica.ts'
 import { testDatabase } from '../test/database.ts'
 import { drain, startAdmin, untilAskedToStop } from './serving.ts'
 
@@ -17,6 +18,7 @@ test('the admin port of a process answers for its database', async t => {
     host: '127.0.0.1',
     port: 0,
     pool,
+    reader: openReader(pool, undefined, silent),
     pools: { worker: pool },
     metrics: createMetrics('test'),
     checkSchema: async () => problem,

@@ -5,6 +5,7 @@ import { createReadiness, type Role } from '../admin/readiness.ts'
 import { buildAdmin } from '../admin/server.ts'
 import type { Metrics } from '../config/metrics.ts'
 import type { Pool } from '../config/postgres.ts'
+import type { Reader } from '../config/replica.ts'
 import { describeError, type Log } from '../dispatch/deps.ts'
 
 export interface AdminOptions {
@@ -12,8 +13,10 @@ export interface AdminOptions {
   host: string
   /** 0: any free port. */
   port: number
-  /** The pool that health and gauges are asked through. */
+  /** The pool that health is asked through. */
   pool: Pool
+  /** What the gauges are read from. */
+  reader: Reader
   pools: Record<string, Pool>
   metrics: Metrics
   checkSchema: () => Promise<string | null>
@@ -28,7 +31,7 @@ const readyWithinMs = 2000
 
 /** Starts the admin port of a process. Rejects when the port is taken. */
 export async function startAdmin (options: AdminOptions): Promise<{ url: string, close: () => Promise<void> }> {
-  const { role, pool, pools, metrics, checkSchema, isDraining, canSpool, log } = options
+  const { role, pool, reader, pools, metrics, checkSchema, isDraining, canSpool, log } = options
   const app = buildAdmin({
     metrics,
     checkReady: createReadiness({
@@ -36,7 +39,7 @@ export async function startAdmin (options: AdminOptions): Promise<{ url: string,
     }),
     readGauges: createGaugeReader({
       metrics,
-      pool,
+      reader,
       pools,
       now: Date.now,
       onError: error => log.warn({ error: describeError(error) }, 'the gauges could not be read')

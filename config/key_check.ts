@@ -1,6 +1,6 @@
 // Makes sure that a process holds the secret under which the database's personal data was sealed.
 import { KeyError, type Keys } from './keys.ts'
-import { withTransaction, type Pool } from './postgres.ts'
+import { withTransaction, type Pool, type Queryable } from './postgres.ts'
 
 /** `lost`: keys whose data the process can no longer open, because their secrets left the ring. */
 export type KeyCheck = { ok: true, lost: string[] } | { ok: false, problem: string }
@@ -29,16 +29,27 @@ export async function checkKeys (pool: Pool, keys: Keys): Promise<KeyCheck> {
   return await withTransaction(pool, async (tx) => {
     // Of several first processes with different secrets only one may found the database.
     await tx.query('LOCK TABLE key_check IN SHARE ROW EXCLUSIVE MODE')
-    const { rows } = await tx.query<Row>('SELECT key_id, proof FROM key_check ORDER BY created_at, key_id')
-    const opened = rows.filter((row) => opens(keys, row))
-    if (rows.length > 0 && opened.length === 0) return { ok: false, problem: describeMismatch(keys, rows) }
+    const { rows, opened, check } = await compare(tx, keys)
     const activeId = Buffer.from(keys.keyIds[0] ?? '', 'hex')
-    if (!opened.some((row) => row.key_id.equals(activeId))) {
+    if (check.ok && !rows.some(row => opened.has(row) && row.key_id.equals(activeId))) {
       await tx.query('INSERT INTO key_check (key_id, proof) VALUES ($1, $2)',
         [activeId, keys.seal(proofAad, proofText)])
     }
-    return { ok: true, lost: rows.filter((row) => !opened.includes(row)).map((row) => row.key_id.toString('hex')) }
+    return check
   })
+}
+
+/** The same comparison for who only reads, at a standby too: nothing is locked and nothing written. */
+export async function compareKeys (db: Queryable, keys: Keys): Promise<KeyCheck> {
+  return (await compare(db, keys)).check
+}
+
+async function compare (db: Queryable, keys: Keys): Promise<{ rows: Row[], opened: Set<Row>, check: KeyCheck }> {
+  const { rows } = await db.query<Row>('SELECT key_id, proof FROM key_check ORDER BY created_at, key_id')
+  const opened = new Set(rows.filter(row => opens(keys, row)))
+  const isStrange = rows.length > 0 && opened.size === 0
+  const lost = rows.filter(row => !opened.has(row)).map(row => row.key_id.toString('hex'))
+  return { rows, opened, check: isStrange ? { ok: false, problem: describeMismatch(keys, rows) } : { ok: true, lost } }
 }
 
 function describeMismatch (keys: Keys, rows: Row[]): string {

@@ -22,8 +22,9 @@ export function createMetrics (version: string) {
     new Histogram({ name, help, labelNames, buckets, registers })
   collectDefaultMetrics({ register: registry })
   const clockOffsetSeconds = gauge('clock_offset_seconds', 'How far this machine\'s clock is ahead of Postgres\'s.')
+  const replicaLagSeconds = gauge('pg_replica_lag_seconds', 'How far the standby is behind; NaN while none is read.')
   // Nobody has asked yet: zero would say that they agree.
-  clockOffsetSeconds.set(Number.NaN)
+  for (const unknown of [clockOffsetSeconds, replicaLagSeconds]) unknown.set(Number.NaN)
   gauge('build_info', 'Always 1; the version is in the label.', ['version']).set({ version }, 1)
 
   return {
@@ -64,6 +65,7 @@ export function createMetrics (version: string) {
     breakerState: gauge('destination_breaker_state', '1 while the circuit breaker is open.', ['destination']),
     destinationPaused: gauge('destination_paused', '1 while the destination is paused.', ['destination']),
     clockOffsetSeconds,
+    replicaLagSeconds,
     unroutedBatches: gauge('route_backlog_batches', 'Batches of events that are not routed yet.')
   }
 }

@@ -16,6 +16,8 @@ export interface ProcessSettings {
   databaseUrl?: string
   /** Past the pooler that databaseUrl leads to; absent where there is none. */
   directUrl?: string
+  /** A standby of the same database; absent where there is none. */
+  replicaUrl?: string
   /** How much may wait on the disk while Postgres is away, and what that leaves free; absent: nothing waits there. */
   spool?: { mostBytes: number, leastFreeBytes: number }
   logLevel: LogLevel
@@ -34,6 +36,8 @@ export const processVariables = {
   DATABASE_URL: ['', 'a Postgres of your own, 15 or newer; without it the embedded one is used'],
   POSTERN_DIRECT_URL: ['', 'the same database past the pooler, where DATABASE_URL leads to PgBouncer in transaction ' +
     'mode: for LISTEN, locks and migrations'],
+  POSTERN_REPLICA_URL: ['', 'a standby of the same database (streaming replication): metrics and `explain` are read there ' +
+    'while it answers'],
   POSTERN_SPOOL_MB: ['1024', 'how much the spool may hold while Postgres is away, in MiB; 0: no spool'],
   POSTERN_SPOOL_FREE_MB: ['512', 'how much the spool leaves free on its disk, in MiB'],
   POSTERN_SECRET: ['', 'the secret that personal data is sealed under; a list new,old rotates it'],
@@ -74,7 +78,8 @@ export function readProcessSettings (env: NodeJS.ProcessEnv): { settings: Proces
   for (const given of trustedProxies) {
     if (!isNetwork(given)) problems.push(`POSTERN_TRUSTED_PROXIES: "${given}" is no address and no network (CIDR)`)
   }
-  const [databaseUrl, directUrl] = (['DATABASE_URL', 'POSTERN_DIRECT_URL'] as const).map(name => {
+  const urls = ['DATABASE_URL', 'POSTERN_DIRECT_URL', 'POSTERN_REPLICA_URL'] as const
+  const [databaseUrl, directUrl, replicaUrl] = urls.map(name => {
     const given = text(name)
     if (given !== '' && !/^postgres(ql)?:\/\//.test(given)) {
       problems.push(`${name}: an address like postgres://user:password@host:5432/database is needed`)
@@ -83,6 +88,9 @@ export function readProcessSettings (env: NodeJS.ProcessEnv): { settings: Proces
   })
   if (directUrl !== undefined && databaseUrl === undefined) {
     problems.push('POSTERN_DIRECT_URL: it belongs to a DATABASE_URL that leads to a pooler')
+  }
+  if (replicaUrl !== undefined && databaseUrl === undefined) {
+    problems.push('POSTERN_REPLICA_URL: it belongs to a DATABASE_URL, whose standby it names')
   }
   const settings: ProcessSettings = {
     host: text('POSTERN_HOST'),
@@ -95,6 +103,7 @@ export function readProcessSettings (env: NodeJS.ProcessEnv): { settings: Proces
     dataFolder: text('POSTERN_DATA'),
     databaseUrl,
     directUrl,
+    replicaUrl,
     spool: spool.mostBytes === 0 ? undefined : spool,
     logLevel: logLevel ?? 'info'
   }

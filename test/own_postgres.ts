@@ -1,10 +1,12 @@
 // A Postgres server of one test's own, which it may stop, kill and freeze.
+import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import {
-  findRunning, makeCluster, prepareCluster, startServer, stopServer, superuser
+  findRunning, makeCluster, prepareCluster, startServer, stopServer, superuser, type Cluster
 } from '../config/embedded_cluster.ts'
 import { migrate } from '../config/migrate.ts'
 import { openPool, type Pool } from '../config/postgres.ts'
@@ -20,6 +22,8 @@ export interface OwnPostgres {
   kill: () => Promise<void>
   freeze: () => Promise<void>
   thaw: () => Promise<void>
+  /** A standby that follows it, made while it stands still for a moment; gone when the test ends. */
+  makeStandby: () => Promise<{ url: string, stop: () => Promise<void> }>
   /** A pool that waits for the server to be back. */
   pool: Pool
 }
@@ -58,6 +62,9 @@ async function until (isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise(resolve => setTimeout(resolve, 10))
 }
 
+const urlOf = ({ socket }: Cluster) =>
+  `postgresql:///postgres?${new URLSearchParams({ host: socket, user: superuser }).toString()}`
+
 /** Makes and starts a migrated server in a folder of its own below `parent`; it is gone when the test ends. */
 export async function ownPostgres (
   t: Pick<Test, 'teardown'>, settings: Record<string, string> = {}, parent = tmpdir()
@@ -87,7 +94,7 @@ export async function ownPostgres (
   })
   await makeCluster(cluster)
   await start()
-  const url = `postgresql:///postgres?${new URLSearchParams({ host: cluster.socket, user: superuser }).toString()}`
+  const url = urlOf(cluster)
   await migrate({ url })
   const pool = openPool({
     url, name: 'postern test', onError: () => undefined, connectTimeoutMs: 10_000, queryTimeoutMs: 20_000
@@ -98,6 +105,23 @@ export async function ownPostgres (
     pool,
     start,
     stop: async () => { await stopServer(cluster) },
+    async makeStandby () {
+      const standby = await prepareCluster(await mkdtemp(join(parent, 'postern-pg-')))
+      await stopServer(cluster)
+      // With the owner of each file: a server that root starts runs under another account.
+      await promisify(execFile)('cp', ['-a', cluster.data, standby.data])
+      await start()
+      await promisify(execFile)('cp', ['-a', join(standby.data, 'PG_VERSION'), join(standby.data, 'standby.signal')])
+      const said = await startServer(standby, {
+        fsync: 'off', primary_conninfo: `host=${cluster.socket} user=${superuser}`
+      })
+      if (!said.includes('server started')) throw new Error(said)
+      t.teardown(async () => {
+        await stopServer(standby)
+        await rm(standby.folder, { recursive: true, force: true })
+      })
+      return { url: urlOf(standby), stop: async () => { await stopServer(standby) } }
+    },
     kill,
     stopImmediately: async () => {
       const family = await familyOf(running())
