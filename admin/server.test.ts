@@ -81,7 +81,11 @@ test('gauges of the ledger', async t => {
   let nowMs = 0
   const errors: unknown[] = []
   const read = createGaugeReader({
-    metrics, reader: openReader(pool, undefined, () => undefined), pools: { worker: pool }, now: () => nowMs, onError: error => errors.push(error)
+    metrics,
+    reader: openReader(pool, undefined, () => undefined),
+    pools: { worker: pool },
+    now: () => nowMs,
+    onError: error => errors.push(error)
   })
   await Promise.all([read(), read()])
   const text = await metrics.registry.metrics()

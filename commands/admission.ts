@@ -12,8 +12,8 @@ export class CannotStart extends Error {
 }
 
 /**
- * Throws CannotStart when Postgres does not answer, or has a schema that does not fit or another secret. `onlyReads`: at
- * a standby, too.
+ * Throws CannotStart when Postgres does not answer, or has a schema that does not fit or another secret. `onlyReads`:
+ * nothing is written, so that it may be a standby.
  */
 export async function checkDatabase (
   pool: Pool, keys: Keys, log: Log, needs: Pick<SchemaNeeds, 'usesQueue'> & { onlyReads?: boolean }

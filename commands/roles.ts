@@ -55,14 +55,9 @@ export async function startRole (options: RoleOptions): Promise<Running> {
   try {
     const database = await openDatabase(process, log, { serves: role === 'start' })
     started.push(['database', database.stop])
-    const isPooled = database.directUrl !== undefined
-    const pool = openPool({ url: database.url, isPooled, name: `postern ${role} admin`, onError: tellClosed(log) })
-    const replica = database.replicaUrl === undefined
-      ? undefined
-      : openPool({ url: database.replicaUrl, name: `postern ${role} admin`, max: 2, onError: tellClosed(log) })
-    started.push(['admin pools', async () => { await Promise.all([pool.end(), replica?.end()]) }])
+    const { pool, pools, reader, close } = openAdminPools(role, database, log)
+    started.push(['admin pools', close])
     const metrics = createMetrics(version)
-    const pools: Record<string, Pool> = replica === undefined ? { admin: pool } : { admin: pool, replica }
     const clock = watchClock({ pool, metrics, log })
     started.push(['clock', clock.stop])
     const halves: Halves = {}
@@ -86,7 +81,7 @@ export async function startRole (options: RoleOptions): Promise<Running> {
       host: process.adminHost,
       port: process.adminPort,
       pool,
-      reader: openReader(pool, replica, error => { log.warn({ error: describeError(error) }, replicaIsAway) }),
+      reader,
       pools,
       metrics,
       checkSchema: async () => await findSchemaProblem(pool, { usesQueue: role !== 'gateway' }),
@@ -113,7 +108,18 @@ export async function startRole (options: RoleOptions): Promise<Running> {
   }
 }
 
-const replicaIsAway = 'the standby of POSTERN_REPLICA_URL does not answer: the database itself is read'
+/** What the admin port asks: the database itself, and the standby where there is one. */
+function openAdminPools (role: RoleName, { url, directUrl, replicaUrl }: Database, log: Log) {
+  const options = { name: `postern ${role} admin`, onError: tellClosed(log) }
+  const pool = openPool({ url, isPooled: directUrl !== undefined, ...options })
+  const replica = replicaUrl === undefined ? undefined : openPool({ url: replicaUrl, max: 2, ...options })
+  const pools: Record<string, Pool> = replica === undefined ? { admin: pool } : { admin: pool, replica }
+  const reader = openReader(pool, replica, error => {
+    log.warn({ error: describeError(error) },
+      'the standby of POSTERN_REPLICA_URL does not answer: the database itself is read')
+  })
+  return { pool, pools, reader, close: async () => { await Promise.all([pool.end(), replica?.end()]) } }
+}
 
 function tellClosed (log: Log): (error: Error) => void {
   return error => { log.warn({ error: error.name, code: sqlState(error) }, 'postgres closed a connection') }

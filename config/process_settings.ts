@@ -36,8 +36,8 @@ export const processVariables = {
   DATABASE_URL: ['', 'a Postgres of your own, 15 or newer; without it the embedded one is used'],
   POSTERN_DIRECT_URL: ['', 'the same database past the pooler, where DATABASE_URL leads to PgBouncer in transaction ' +
     'mode: for LISTEN, locks and migrations'],
-  POSTERN_REPLICA_URL: ['', 'a standby of the same database (streaming replication): metrics and `explain` are read there ' +
-    'while it answers'],
+  POSTERN_REPLICA_URL: ['', 'a standby of the same database (streaming replication): metrics and `explain` are ' +
+    'read there while it answers'],
   POSTERN_SPOOL_MB: ['1024', 'how much the spool may hold while Postgres is away, in MiB; 0: no spool'],
   POSTERN_SPOOL_FREE_MB: ['512', 'how much the spool leaves free on its disk, in MiB'],
   POSTERN_SECRET: ['', 'the secret that personal data is sealed under; a list new,old rotates it'],
