@@ -6,7 +6,7 @@ import type { LoadResult } from './generator.ts'
 import { measure } from './load.ts'
 import { networks } from './networks.ts'
 import { startNode } from './processes.ts'
-import { otherCore, serverCore, startRole, type Database, type World } from './world.ts'
+import { otherCore, serverCore, startRole, until, type Database, type World } from './world.ts'
 
 const rate = 1000
 const warmSeconds = 3
@@ -42,10 +42,13 @@ async function openVariant (world: World, name: string, sinkMode: 'none' | 'answ
         signal('SIGSTOP')
       }
     },
-    /** As fast as it goes: a cold process at a fixed rate would only fall behind. */
-    warm: async (count: number) => (await measure({ gateway }, world, {
-      port: gateway.port, path: '/v1/e', mix: 'mixed', loop: 'closed', connections: 32, count
-    })).load,
+    /** As fast as it goes: a cold process at a fixed rate would only fall behind. Then the worker catches up. */
+    async warm (count: number) {
+      await measure({ gateway }, world, {
+        port: gateway.port, path: '/v1/e', mix: 'mixed', loop: 'closed', connections: 32, count
+      })
+      if (worker !== undefined) await until(async () => await countBehind(database, sinkMode === 'answer') === 0)
+    },
     run: async (seconds: number) => (await measure({ gateway }, world, {
       port: gateway.port,
       path: '/v1/e',
@@ -64,6 +67,14 @@ async function openVariant (world: World, name: string, sinkMode: 'none' | 'answ
       await database.drop()
     }
   }
+}
+
+/** What the worker has not routed yet; and not sent, where the networks answer. */
+async function countBehind ({ pool }: Database, isSending: boolean): Promise<number> {
+  const { rows: [row] } = await pool.query<{ behind: number }>(`
+    SELECT (SELECT count(*) FROM unrouted_batches) +
+      (SELECT count(*) FROM deliveries WHERE $1 AND state = 'waiting' AND reason = 'new') AS behind`, [isSending])
+  return row?.behind ?? 0
 }
 
 type Round = Record<'bare' | 'alone' | 'working' | 'hanging', LoadResult>
