@@ -203,8 +203,8 @@ async function openGateway (
   })
 }
 
-/** Runs a role until SIGTERM or SIGINT. The result is the exit code. */
-export async function runRole (options: Omit<RoleOptions, 'log'>): Promise<number> {
+/** Runs a role until SIGTERM or SIGINT, and ends the process: with 0 when all went as it should. */
+export async function runRole (options: Omit<RoleOptions, 'log'>): Promise<never> {
   const { role, settings } = options
   const log = openLog(options.process.logLevel, role)
   warnOfSettings(settings, log)
@@ -216,9 +216,10 @@ export async function runRole (options: Omit<RoleOptions, 'log'>): Promise<numbe
     const reason = await Promise.race([asked, running.unfit])
     if (reason instanceof Error) process.stderr.write(`postern ${role}: ${reason.message}\n`)
     else log.info({ signal: reason }, 'stopping')
-    if (await running.stop() && !(reason instanceof Error)) return 0
-    // What did not stop would keep the process alive until somebody kills it.
-    process.exit(1)
+    const isClean = await running.stop() && !(reason instanceof Error)
+    // What did not stop would keep the process alive until somebody kills it; so would a line to a Postgres that is
+    // frozen, which is closed from this end only.
+    process.exit(isClean ? 0 : 1)
   } catch (error) {
     process.stderr.write(`postern ${role}: ${explainFailure(error)}\n`)
     // Nothing half started may keep a process alive that does not serve: whoever watches over it would not restart it.

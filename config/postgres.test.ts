@@ -23,11 +23,12 @@ test('numbers, days and their lists come as what they are', async t => {
 
 test('errors of the server are outages, data errors, or bugs', async t => {
   const { pool } = await testDatabase(t)
-  await pool.query('CREATE TABLE once (n integer PRIMARY KEY)')
+  await pool.query('CREATE TABLE once (n integer PRIMARY KEY); CREATE TABLE parts (n integer) PARTITION BY RANGE (n)')
   const cases: [string, 'outage' | 'data' | 'bug'][] = [
     ['SELECT pg_terminate_backend(pg_backend_pid())', 'outage'],
     ['SET statement_timeout = 5; SELECT pg_sleep(60)', 'outage'],
     ['BEGIN READ ONLY; INSERT INTO once VALUES (1); COMMIT', 'outage'],
+    ['INSERT INTO parts VALUES (1)', 'outage'],
     ['INSERT INTO once VALUES (1), (1)', 'data'],
     ['SELECT \'x\'::integer', 'data'],
     ['SELECT 1 / 0', 'data'],

@@ -157,8 +157,9 @@ export function sqlState (error: unknown): string | undefined {
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const outageClasses = ['08', '28', '40', '53', '57', '58']
-// read_only_sql_transaction (a standby after a failover), lock_not_available, invalid_catalog_name (not restored yet).
-const outageStates = ['25006', '55P03', '3D000']
+// read_only_sql_transaction (a standby after a failover), lock_not_available, invalid_catalog_name (not restored yet),
+// and check_violation: our tables have no checks, so it says that somebody took the partition away where the row goes.
+const outageStates = ['25006', '55P03', '3D000', '23514']
 const dataClasses = ['21', '22', '23', '54']
 
 // What pg and pg-pool throw without a code.
@@ -180,5 +181,5 @@ export function isOutage (error: unknown): boolean {
 
 /** Whether the rows themselves were refused (SQLSTATE 21, 22, 23, 54): only another batch can help. */
 export function isDataError (error: unknown): boolean {
-  return dataClasses.includes(sqlState(error)?.slice(0, 2) ?? '')
+  return dataClasses.includes(sqlState(error)?.slice(0, 2) ?? '') && !isOutage(error)
 }

@@ -5,7 +5,7 @@ import type { Spool } from './spool/spool.ts'
 import { reasonOf } from './store.ts'
 
 export interface DrainOptions {
-  spool: Spool
+  spool: Pick<Spool, 'isEmpty' | 'drain'>
   circuit: Circuit
   /** Stores spooled arrivals; rejects when Postgres could not. */
   store: (arrivals: readonly Arrival[]) => Promise<Receipt[]>
@@ -97,6 +97,12 @@ async function ask ({ ping, circuit }: DrainOptions): Promise<void> {
   await ping().then(circuit.heal, circuit.stayOpen)
 }
 
+/** What is spooled must wait for its disk; what comes now need not wait with it, so Postgres is asked all the same. */
+async function putOff (options: DrainOptions, error: unknown): Promise<void> {
+  options.onTrouble(reasonOf(error))
+  if (options.circuit.isOpen()) await ask(options)
+}
+
 /** Stores one batch. `isTrouble`: the spool itself could not be read. */
 async function step (options: DrainOptions, limit: number):
 Promise<{ records: number, isTrouble: boolean, hasFailed: boolean }> {
@@ -113,7 +119,7 @@ Promise<{ records: number, isTrouble: boolean, hasFailed: boolean }> {
     })
     return { records, isTrouble: false, hasFailed: false }
   } catch (error) {
-    if (!isPostgres) options.onTrouble(reasonOf(error))
+    if (!isPostgres) await putOff(options, error)
     else if (circuit.isOpen()) circuit.stayOpen()
     else circuit.trip(reasonOf(error), startedMs)
     return { records: 0, isTrouble: !isPostgres, hasFailed: true }

@@ -161,6 +161,12 @@ test('an outage', async t => {
   })
 })
 
+const today = 'to_char(now() AT TIME ZONE \'UTC\', \'YYYYMMDD\')'
+const takePartitions = `ALTER TABLE events DETACH PARTITION events_default;
+  DO $$ BEGIN EXECUTE 'ALTER TABLE events DETACH PARTITION events_' || ${today}; END $$`
+const givePartitions = `DO $$ BEGIN EXECUTE format('ALTER TABLE events ATTACH PARTITION events_%1$s
+  FOR VALUES FROM (%1$L) TO (%2$L)', ${today}, ${today}::date + 1); END $$; ALTER TABLE events ATTACH PARTITION events_default DEFAULT`
+
 test('refusals that mean "not now"', async t => {
   const postgres = await ownPostgres(t)
   const { pool } = postgres
@@ -174,6 +180,7 @@ test('refusals that mean "not now"', async t => {
     ['may not log in', 'ALTER ROLE limited NOLOGIN', 'ALTER ROLE limited LOGIN'],
     ['a right was taken away, which nobody foresaw', 'REVOKE INSERT ON events FROM limited',
       'GRANT INSERT ON events TO limited'],
+    ['nowhere to put a row of today', takePartitions, givePartitions],
     ['disk full', `CREATE FUNCTION refuse () RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = '53100'; END $$;
       CREATE TRIGGER refuse BEFORE INSERT ON leads FOR EACH ROW EXECUTE FUNCTION refuse()`,

@@ -96,7 +96,28 @@ async function tryAll (pending: readonly Pending[], deps: StoreDeps): Promise<Tr
   }
 }
 
+/** An arrival of another version may be one that this version cannot seal. */
+function trySeal (arrival: Arrival, deps: StoreDeps): Pending | { error: unknown, arrival: Arrival } {
+  try {
+    return toPending(arrival, deps)
+  } catch (error) {
+    return { error, arrival }
+  }
+}
+
 const atOnce = 50
+
+/** Tries to store arrivals; in the same order, what became of each. */
+async function tryArrivals (arrivals: readonly Arrival[], deps: StoreDeps): Promise<Tried[]> {
+  const sealed: ReturnType<typeof trySeal>[] = []
+  for (const arrival of arrivals) {
+    sealed.push(trySeal(arrival, deps))
+    // Requests are answered meanwhile.
+    if (sealed.length % atOnce === 0) await new Promise(resolve => { setImmediate(resolve) })
+  }
+  const stored = await tryAll(sealed.filter(one => 'row' in one), deps)
+  return sealed.flatMap(one => 'row' in one ? stored.splice(0, 1) : [one])
+}
 
 /**
  * Stores arrivals that were spooled; receipts in the same order. One that fails in a way that nobody foresaw would
@@ -104,13 +125,7 @@ const atOnce = 50
  * fault is not in the arrival. Rejects when nothing could be stored, and on an outage.
  */
 export async function storeSpooled (arrivals: readonly Arrival[], deps: StoreDeps): Promise<Receipt[]> {
-  const pending: Pending[] = []
-  for (const arrival of arrivals) {
-    pending.push(toPending(arrival, deps))
-    // Requests are answered meanwhile.
-    if (pending.length % atOnce === 0) await new Promise(resolve => { setImmediate(resolve) })
-  }
-  const tried = await tryAll(pending, deps)
+  const tried = await tryArrivals(arrivals, deps)
   const failed = tried.find(one => 'error' in one)
   if (failed !== undefined && !tried.some(one => 'receipt' in one)) throw failed.error
   const receipts: Receipt[] = []

@@ -18,9 +18,25 @@ export function toRecord (arrival: Arrival, keys: Keys): Buffer {
   return frame(keys.seal(purpose, Buffer.from(JSON.stringify(arrival))))
 }
 
-/** The arrival of a payload that scan() found. Throws when it was sealed with another secret, or is not ours. */
+/** Sealed with our secret, but nothing that this version knows as an arrival. */
+export class NotAnArrival extends Error {
+  override name = 'NotAnArrival'
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Whether a record has what every version needs to store an arrival, or else to set it aside. */
+function isArrival (given: unknown): given is Arrival {
+  const part: Partial<Record<keyof Arrival['part'], unknown>> = (given as Arrival | null)?.part ?? {}
+  return typeof part.site === 'string' && typeof part.event_id === 'string' && typeof part.data === 'object' &&
+    typeof part.receipt_id === 'string' && uuid.test(part.receipt_id)
+}
+
+/** The arrival of a payload that scan() found. Throws KeyError or NotAnArrival when it cannot be read. */
 export function fromPayload (payload: Buffer, keys: Keys): Arrival {
-  return JSON.parse(keys.open(purpose, payload).toString()) as Arrival
+  const given: unknown = JSON.parse(keys.open(purpose, payload).toString())
+  if (!isArrival(given)) throw new NotAnArrival('a record of another version')
+  return given
 }
 
 export function frame (payload: Buffer): Buffer {

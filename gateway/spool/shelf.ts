@@ -4,7 +4,7 @@ import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import { KeyError, type Keys } from '../../config/keys.ts'
 import type { Arrival } from '../arrival.ts'
 import { codeOf, type Disk } from './disk.ts'
-import { fromPayload, scan, type Span } from './record.ts'
+import { fromPayload, NotAnArrival, scan, type Span } from './record.ts'
 import { readName, type Segment } from './segment.ts'
 import type { SpoolState, StoreArrivals } from './spool.ts'
 
@@ -52,6 +52,9 @@ interface Boards extends ShelfOptions {
   /** Looked at once: what can be neither read nor moved is left to the next start. */
   given: Set<string>
 }
+
+/** Sealed with another secret, or by another version. */
+const unreadable = [KeyError, NotAnArrival, SyntaxError]
 
 const openAtOnce = 50
 const mostBytesAtOnce = 1 << 20
@@ -193,7 +196,7 @@ async function open (loaded: Loaded, limit: number, mostBytes: number, keys: Key
     try {
       opened.arrivals.push(fromPayload(bytes.subarray(from, to), keys))
     } catch (error) {
-      if (!(error instanceof KeyError) && !(error instanceof SyntaxError)) throw error
+      if (!unreadable.some(kind => error instanceof kind)) throw error
       opened.unreadable++
     }
     // Requests are answered meanwhile.

@@ -6,8 +6,11 @@ import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { t, test } from 'tap'
 import { deriveKeys } from '../../config/keys.ts'
-import { drainAll, processOf, spooled, spooledLead, spoolFolder, spoolIn } from '../../test/spool_world.ts'
+import {
+  drainAll, processOf, spooled, spooledLead, spoolFolder, spoolIn, spoolKeys
+} from '../../test/spool_world.ts'
 import { realDisk, type Disk } from './disk.ts'
+import { frame } from './record.ts'
 
 t.setTimeout(400_000)
 
@@ -292,5 +295,40 @@ test('killed again and again while it writes: everything that was acknowledged i
   const found = new Set(await drainAll(spool))
   t.same([...acknowledged].filter(id => !found.has(id)), [], `${acknowledged.size} acknowledged`)
   t.equal(spool.state().quarantined, 0)
+  await spool.close()
+})
+
+test('a record of another version blocks nothing: its neighbours come out, and the file is kept', async t => {
+  const folder = await spoolFolder(t)
+  const { spool, events, append } = await spoolIn(folder)
+  await append(spooled('before'))
+  const foreign = [{}, null, { part: { site: 'main' } }, { part: { ...spooled('x').part, receipt_id: 'v2:1' } }]
+  for (const record of foreign) {
+    const sealed = spoolKeys.seal('postern/spool/1', Buffer.from(JSON.stringify(record)))
+    await spool.append([frame(sealed)], false)
+  }
+  await append(spooled('after'))
+  t.same(await drainAll(spool), ['before', 'after'])
+  t.match(events, [{ what: 'quarantined', damaged: foreign.length, saved: 2 }])
+  t.equal((await readdir(join(folder, 'quarantine'))).length, 1)
+  await spool.close()
+})
+
+test('a disk that does not answer while a segment is closed holds nobody up for ever', async t => {
+  let isStuck = true
+  const disk: Disk = {
+    ...realDisk,
+    rename: async (from, to) => {
+      if (isStuck) await new Promise(() => undefined)
+      await realDisk.rename(from, to)
+    }
+  }
+  const { spool, events, append } = await spoolIn(await spoolFolder(t), { disk, writeWithinMs: 20 })
+  await append(spooled('a'))
+  t.equal(await spool.drain(10, async () => {}), 0, 'it is not drained while nobody knows its name')
+  t.match(events, [{ what: 'write_failed', code: 'ETIMEDOUT' }])
+  isStuck = false
+  await append(spooled('b'))
+  t.same(await spool.drain(10, async () => {}), 1)
   await spool.close()
 })

@@ -93,10 +93,16 @@ async function work (writer: Writer): Promise<void> {
     const group = writer.waiting.splice(0)
     const asked = writer.rolls.splice(0)
     if (group.length > 0) await writeGroup(writer, group)
-    if (asked.length > 0) await close(writer)
+    if (asked.length > 0) await closeInTime(writer)
     for (const done of asked) done()
   }
   writer.isBusy = false
+}
+
+/** Those who wait to write wait for a disk that does not answer no longer than their own write would. */
+async function closeInTime (writer: Writer): Promise<void> {
+  const { withinMs, onFailure } = writer.options
+  await within(withinMs, close(writer)).catch((error: unknown) => { onFailure(codeOf(error)) })
 }
 
 /** Writes a group, and once more to a new segment when the first try failed. */
