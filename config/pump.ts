@@ -9,13 +9,15 @@ export interface PumpOptions<J extends Taken> {
   concurrency: number
   /** Of these, handlers of one group. */
   perGroup: number
-  /** Jobs taken at once; those of one group go to one handler together. */
+  /** Jobs taken at once. */
   jobsAtOnce: number
   /** How late a job may be noticed that nobody announced. */
   pollMs: number
   /** The jobs that may run now, but for those of some groups: at most `jobsAtOnce`. They are nobody else's then. */
   take: (busyGroups: string[]) => Promise<J[]>
-  /** Handles jobs of one group, and tells the queue what became of them. */
+  /** Divides jobs of one group that were taken together; each part goes to a handler of its own. */
+  divide: (jobs: J[]) => J[][]
+  /** Handles a part, and tells the queue what became of it. */
   handle: (jobs: J[]) => Promise<void>
   /** Called with what `take` and `handle` throw; the pump goes on. */
   onError: (error: unknown) => void
@@ -30,15 +32,16 @@ export interface Pump {
   giveUp: () => void
 }
 
-const groupOf = (job: Taken) => job.groupId ?? ''
+const groupOf = ([job]: readonly Taken[]) => job?.groupId ?? ''
 
 /** How many handlers run for each group. */
 function countGroups (most: number) {
   const counts = new Map<string, number>()
   const of = (group: string) => counts.get(group) ?? 0
+  const isFull = (group: string) => group !== '' && of(group) >= most
   return {
-    isFull: (group: string) => of(group) >= most,
-    full: () => [...counts.keys()].filter(group => group !== '' && of(group) >= most),
+    isFull,
+    full: () => [...counts.keys()].filter(isFull),
     begin: (group: string) => { counts.set(group, of(group) + 1) },
     end (group: string) {
       if (of(group) > 1) counts.set(group, of(group) - 1)
@@ -51,22 +54,32 @@ function countGroups (most: number) {
 export function startPump<J extends Taken> (options: PumpOptions<J>): Pump {
   const running = new Set<Promise<void>>()
   const groups = countGroups(options.perGroup)
-  /** Taken, and waiting for a handler. */
+  /** Taken, and waiting for a handler: while a handler is free, only what is of groups that have their share. */
   const waiting: J[][] = []
   const state = { mayHaveMore: true, isStopped: false, isGivenUp: false }
   let looking: Promise<void> | undefined
 
   function begin (jobs: J[]): void {
-    const group = jobs[0] === undefined ? '' : groupOf(jobs[0])
+    const group = groupOf(jobs)
     groups.begin(group)
     const run = options.handle(jobs).catch(options.onError).finally(() => {
       running.delete(run)
-      // What a full group kept out of the last look may be taken now.
-      if (groups.isFull(group)) state.mayHaveMore = true
+      const wasFull = groups.isFull(group)
       groups.end(group)
+      beginWaiting()
+      // What a full group kept out of the last look may be taken now.
+      if (wasFull && !groups.isFull(group)) state.mayHaveMore = true
       goOn()
     })
     running.add(run)
+  }
+
+  function beginWaiting (): void {
+    while (!state.isGivenUp && running.size < options.concurrency) {
+      const next = waiting.findIndex(jobs => !groups.isFull(groupOf(jobs)))
+      if (next < 0) return
+      begin(waiting.splice(next, 1)[0] ?? [])
+    }
   }
 
   async function look (): Promise<void> {
@@ -74,7 +87,8 @@ export function startPump<J extends Taken> (options: PumpOptions<J>): Pump {
     try {
       const jobs = await options.take(groups.full())
       if (jobs.length >= options.jobsAtOnce) state.mayHaveMore = true
-      waiting.push(...Map.groupBy(jobs, groupOf).values())
+      const byGroup = Map.groupBy(jobs, job => groupOf([job]))
+      waiting.push(...[...byGroup.values()].flatMap(options.divide))
     } catch (error) {
       // The next poll looks again.
       options.onError(error)
@@ -84,10 +98,9 @@ export function startPump<J extends Taken> (options: PumpOptions<J>): Pump {
   }
 
   function goOn (): void {
-    if (state.isGivenUp) return
-    while (running.size < options.concurrency && waiting.length > 0) begin(waiting.shift() ?? [])
-    const hasRoom = waiting.length === 0 && running.size < options.concurrency
-    if (state.mayHaveMore && hasRoom && looking === undefined && !state.isStopped) looking = look()
+    beginWaiting()
+    const maySee = state.mayHaveMore && !state.isStopped && !state.isGivenUp
+    if (maySee && running.size < options.concurrency && looking === undefined) looking = look()
   }
 
   const wake = () => {

@@ -14,20 +14,22 @@ export interface QueueJob<T extends object> {
   group: string
 }
 
-export interface WorkOptions {
+export interface WorkOptions<T extends object> {
   /** Jobs of the queue at once in this process. */
   concurrency: number
   /** Of these, jobs of one group. */
   perDestination: number
-  /** How many jobs are taken at once; those of one destination are handled together. */
+  /** How many jobs are taken at once. */
   jobsAtOnce: number
+  /** Divides those of one destination; each part is handled by itself, beside the others. Absent: all together. */
+  divide?: (jobs: T[]) => T[][]
 }
 
 export interface JobQueue {
   /** Puts jobs into a queue inside the caller's transaction; workers hear of those that may start at once. */
   enqueue: <T extends object>(tx: Queryable, name: string, jobs: QueueJob<T>[]) => Promise<void>
   /** Calls `handle` with the jobs that are there. What it throws fails them for good: there are no retries here. */
-  work: <T extends object>(name: string, options: WorkOptions, handle: (jobs: T[]) => Promise<void>) => void
+  work: <T extends object>(name: string, options: WorkOptions<T>, handle: (jobs: T[]) => Promise<void>) => void
   /** Takes no more jobs and waits for those under way, for at most so long. */
   stop: (timeoutMs: number) => Promise<void>
 }
@@ -106,17 +108,22 @@ function statementsOf (db: Queryable): Statements {
 }
 
 /** Takes jobs of a queue, has them handled, and tells pg-boss what became of them. */
-function pumpOf (
+function pumpOf<T extends object> (
   { boss, db, onError }: { boss: PgBoss, db: Statements, onError: (error: Error) => void },
-  name: string, { concurrency, perDestination, jobsAtOnce }: WorkOptions, handle: (jobs: object[]) => Promise<void>
+  name: string, { concurrency, perDestination, jobsAtOnce, divide = jobs => [jobs] }: WorkOptions<T>,
+  handle: (jobs: T[]) => Promise<void>
 ): Pump {
-  return startPump<Job<object>>({
+  return startPump<Job<T>>({
     concurrency,
     // Counted in this process: a dead worker's jobs take no room from the living.
     perGroup: perDestination,
     jobsAtOnce,
     pollMs,
     take: async busyGroups => await boss.fetch(name, { batchSize: jobsAtOnce, ignoreGroups: busyGroups, db }),
+    divide (jobs) {
+      const jobOf = new Map(jobs.map(job => [job.data, job]))
+      return divide([...jobOf.keys()]).map(part => part.flatMap(data => jobOf.get(data) ?? []))
+    },
     async handle (jobs) {
       try {
         await handle(jobs.map(job => job.data))
@@ -187,7 +194,7 @@ export async function openQueue (options: QueueOptions): Promise<JobQueue> {
     },
 
     work (name, workOptions, handle) {
-      pumps.set(name, pumpOf({ boss, db, onError }, name, workOptions, handle as (jobs: object[]) => Promise<void>))
+      pumps.set(name, pumpOf({ boss, db, onError }, name, workOptions, handle))
     },
 
     async stop (timeoutMs) {
