@@ -3,7 +3,7 @@ import type { Keys } from '../config/keys.ts'
 import { openLog, type Log } from '../config/log.ts'
 import { createMetrics, type Metrics } from '../config/metrics.ts'
 import { findSchemaProblem } from '../config/migrate.ts'
-import { isOutage, openPool, sqlState, type Pool } from '../config/postgres.ts'
+import { endPool, isOutage, openPool, sqlState, type Pool } from '../config/postgres.ts'
 import type { ProcessSettings } from '../config/process_settings.ts'
 import type { Settings } from '../config/settings.ts'
 import { version } from '../config/version.ts'
@@ -55,7 +55,7 @@ export async function startRole (options: RoleOptions): Promise<Running> {
     started.push(['database', database.stop])
     const isPooled = database.directUrl !== undefined
     const pool = openPool({ url: database.url, isPooled, name: `postern ${role} admin`, onError: tellClosed(log) })
-    started.push(['admin pool', async () => { await pool.end() }])
+    started.push(['admin pool', async () => { await endPool(pool) }])
     const metrics = createMetrics(version)
     const pools: Record<string, Pool> = { admin: pool }
     const clock = watchClock({ pool, metrics, log })
