@@ -50,45 +50,69 @@ function countGroups (most: number) {
   }
 }
 
-/** Starts to look for jobs. */
-export function startPump<J extends Taken> (options: PumpOptions<J>): Pump {
+/**
+ * The handlers of a pump, and what was taken and waits for one: while a handler is free, only parts of groups that have
+ * their share. `onEnd` is told whether a group that was full has room now for what is still to be taken.
+ */
+function openHandlers<J extends Taken> (
+  { concurrency, perGroup, handle, onError }: PumpOptions<J>, onEnd: (hasGroupRoom: boolean) => void
+) {
   const running = new Set<Promise<void>>()
-  const groups = countGroups(options.perGroup)
-  /** Taken, and waiting for a handler: while a handler is free, only what is of groups that have their share. */
+  const groups = countGroups(perGroup)
   const waiting: J[][] = []
-  const state = { mayHaveMore: true, isStopped: false, isGivenUp: false }
-  let looking: Promise<void> | undefined
+  let isGivenUp = false
 
   function begin (jobs: J[]): void {
     const group = groupOf(jobs)
     groups.begin(group)
-    const run = options.handle(jobs).catch(options.onError).finally(() => {
+    const run = handle(jobs).catch(onError).finally(() => {
       running.delete(run)
       const wasFull = groups.isFull(group)
       groups.end(group)
       beginWaiting()
-      // What a full group kept out of the last look may be taken now.
-      if (wasFull && !groups.isFull(group)) state.mayHaveMore = true
-      goOn()
+      onEnd(wasFull && !groups.isFull(group))
     })
     running.add(run)
   }
 
   function beginWaiting (): void {
-    while (!state.isGivenUp && running.size < options.concurrency) {
+    while (!isGivenUp && running.size < concurrency) {
       const next = waiting.findIndex(jobs => !groups.isFull(groupOf(jobs)))
       if (next < 0) return
       begin(waiting.splice(next, 1)[0] ?? [])
     }
   }
 
+  return {
+    full: groups.full,
+    hasRoom: () => !isGivenUp && running.size < concurrency,
+    add (parts: J[][]) {
+      waiting.push(...parts)
+      beginWaiting()
+    },
+    giveUp () { isGivenUp = true },
+    async end () { while (running.size > 0) await Promise.all(running) }
+  }
+}
+
+/** Starts to look for jobs. */
+export function startPump<J extends Taken> (options: PumpOptions<J>): Pump {
+  let mayHaveMore = true
+  let isStopped = false
+  let looking: Promise<void> | undefined
+  const handlers = openHandlers(options, hasGroupRoom => {
+    // What the full group kept out of the last look may be taken now.
+    if (hasGroupRoom) mayHaveMore = true
+    goOn()
+  })
+
   async function look (): Promise<void> {
-    state.mayHaveMore = false
+    mayHaveMore = false
     try {
-      const jobs = await options.take(groups.full())
-      if (jobs.length >= options.jobsAtOnce) state.mayHaveMore = true
+      const jobs = await options.take(handlers.full())
+      if (jobs.length >= options.jobsAtOnce) mayHaveMore = true
       const byGroup = Map.groupBy(jobs, job => groupOf([job]))
-      waiting.push(...[...byGroup.values()].flatMap(options.divide))
+      handlers.add([...byGroup.values()].flatMap(options.divide))
     } catch (error) {
       // The next poll looks again.
       options.onError(error)
@@ -98,25 +122,23 @@ export function startPump<J extends Taken> (options: PumpOptions<J>): Pump {
   }
 
   function goOn (): void {
-    beginWaiting()
-    const maySee = state.mayHaveMore && !state.isStopped && !state.isGivenUp
-    if (maySee && running.size < options.concurrency && looking === undefined) looking = look()
+    if (mayHaveMore && !isStopped && looking === undefined && handlers.hasRoom()) looking = look()
   }
 
   const wake = () => {
-    state.mayHaveMore = true
+    mayHaveMore = true
     goOn()
   }
   const poll = setInterval(wake, options.pollMs)
   goOn()
   return {
     wake,
-    giveUp () { state.isGivenUp = true },
+    giveUp: handlers.giveUp,
     async stop () {
-      state.isStopped = true
+      isStopped = true
       clearInterval(poll)
       await looking
-      while (running.size > 0) await Promise.all(running)
+      await handlers.end()
     }
   }
 }
