@@ -75,8 +75,10 @@ function openHandlers<J extends Taken> (
     running.add(run)
   }
 
+  const hasRoom = () => !isGivenUp && running.size < concurrency
+
   function beginWaiting (): void {
-    while (!isGivenUp && running.size < concurrency) {
+    while (hasRoom()) {
       const next = waiting.findIndex(jobs => !groups.isFull(groupOf(jobs)))
       if (next < 0) return
       begin(waiting.splice(next, 1)[0] ?? [])
@@ -85,7 +87,7 @@ function openHandlers<J extends Taken> (
 
   return {
     full: groups.full,
-    hasRoom: () => !isGivenUp && running.size < concurrency,
+    hasRoom,
     add (parts: J[][]) {
       waiting.push(...parts)
       beginWaiting()

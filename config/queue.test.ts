@@ -157,7 +157,8 @@ test('stopping ends when Postgres stands still, and leaves no connection', async
   t.ok(connections() > before)
   await freeze()
   await queue.stop(1500)
-  t.equal(connections(), before)
+  // Fewer, where those of the tests before this one have ended meanwhile.
+  t.ok(connections() <= before)
 })
 
 test('new jobs are announced where the queue listens', async t => {
