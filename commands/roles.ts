@@ -3,7 +3,7 @@ import type { Keys } from '../config/keys.ts'
 import { openLog, type Log } from '../config/log.ts'
 import { createMetrics, type Metrics } from '../config/metrics.ts'
 import { findSchemaProblem } from '../config/migrate.ts'
-import { isOutage, openPool, sqlState, type Pool } from '../config/postgres.ts'
+import { endPool, isOutage, openPool, sqlState, type Pool } from '../config/postgres.ts'
 import type { ProcessSettings } from '../config/process_settings.ts'
 import type { Settings } from '../config/settings.ts'
 import { openReader } from '../config/replica.ts'
@@ -118,7 +118,7 @@ function openAdminPools (role: RoleName, { url, directUrl, replicaUrl }: Databas
     log.warn({ error: describeError(error) },
       'the standby of POSTERN_REPLICA_URL does not answer: the database itself is read')
   })
-  return { pool, pools, reader, close: async () => { await Promise.all([pool.end(), replica?.end()]) } }
+  return { pool, pools, reader, close: async () => { await Promise.all([pool, replica ?? []].flat().map(endPool)) } }
 }
 
 function tellClosed (log: Log): (error: Error) => void {

@@ -1,4 +1,5 @@
 // The only home of `pg`: pools that neither hang nor crash the process, transactions, and what a database error means.
+import { Socket } from 'node:net'
 import pg, { type Pool, type PoolClient, type QueryResult, type QueryResultRow } from 'pg'
 
 export type { Pool, PoolClient, QueryResult, QueryResultRow }
@@ -61,8 +62,10 @@ export function openPool (options: PoolOptions): Pool {
         idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 5000,
         lock_timeout: options.lockTimeoutMs ?? 1000
       }
+  const sockets = trackSockets()
   const pool = new pg.Pool({
     ...ofSession,
+    stream: sockets.open,
     connectionString: options.url,
     application_name: options.name,
     max: options.max ?? 10,
@@ -71,6 +74,7 @@ export function openPool (options: PoolOptions): Pool {
     keepAliveInitialDelayMillis: 10_000,
     types: { getTypeParser } as pg.CustomTypesConfig
   })
+  socketsOf.set(pool, sockets)
   if (options.isPooled === true) pooled.add(pool)
   // Without a listener the first connection that the server closes would end the process.
   pool.on('error', options.onError)
@@ -82,6 +86,55 @@ export function openPool (options: PoolOptions): Pool {
     client.on('error', (error) => { lastErrors.set(client, error) })
   })
   return pool
+}
+
+/** The connections that pg makes: it does not say which of those that it ends have ended. */
+export interface Sockets {
+  /** For pg's setting `stream`. */
+  open: () => Socket
+  /**
+   * Resolves when `ended` has and no connection is left. After `withinMs` it destroys what is left: to say goodbye to
+   * a server that stands still would take for ever, and keep the process alive.
+   */
+  close: (ended: Promise<unknown>, withinMs: number) => Promise<void>
+}
+
+export function trackSockets (): Sockets {
+  const left = new Set<Socket>()
+  let isOver = false
+  return {
+    open () {
+      const socket = new Socket()
+      left.add(socket)
+      socket.once('close', () => { left.delete(socket) })
+      // Not before pg has begun to connect it, which would bring it back to life.
+      if (isOver) setImmediate(() => { socket.destroy() })
+      return socket
+    },
+    async close (ended, withinMs) {
+      const timer = setTimeout(() => {
+        isOver = true
+        for (const socket of left) socket.destroy()
+      }, withinMs)
+      try {
+        await ended
+        const closing = [...left].filter(socket => !socket.destroyed)
+        await Promise.all(closing.map(async socket => await new Promise(resolve => socket.once('close', resolve))))
+      } finally {
+        clearTimeout(timer)
+      }
+    }
+  }
+}
+
+const socketsOf = new WeakMap<Pool, Sockets>()
+
+/** How long a connection may take to end. Nothing is under way on it by then that anybody waits for. */
+export const goodbyeMs = 1000
+
+/** Ends a pool and its connections, also when the server stands still. */
+export async function endPool (pool: Pool): Promise<void> {
+  await socketsOf.get(pool)?.close(pool.end(), goodbyeMs)
 }
 
 /**

@@ -8,11 +8,14 @@ const until = async (isSo: () => boolean) => {
   while (!isSo()) await new Promise(resolve => setImmediate(resolve))
 }
 
+interface Limits { concurrency: number, perGroup: number, jobsAtOnce: number, divide?: (jobs: Note[]) => Note[][] }
+
 /** A pump on a list, which counts its looks; a handler ends when the test says so. Nothing is polled. */
-function pumpOn (t: Test, list: Note[], limits: { concurrency: number, perGroup: number, jobsAtOnce: number }) {
+function pumpOn (t: Test, list: Note[], { divide = jobs => [jobs], ...limits }: Limits) {
   const world = { looks: 0, handled: [] as number[][], ends: [] as (() => void)[] }
   const pump = startPump<Note>({
     ...limits,
+    divide,
     pollMs: 2 ** 30,
     async take (busyGroups) {
       world.looks++
@@ -91,6 +94,28 @@ test('jobs of different groups that were taken together are handled apart', asyn
   const { world } = pumpOn(t, list, { concurrency: 4, perGroup: 2, jobsAtOnce: 10 })
   await until(() => world.handled.length === 2)
   t.same(world.handled, [[0, 2], [1]])
+})
+
+test('jobs that are divided run side by side, within the share of their group', async t => {
+  const list = ['slow', 'slow', 'slow', 'slow', 'slow'].map((groupId, n) => ({ groupId, n }))
+  const divide = (jobs: Note[]) => jobs.map(job => [job])
+  const { wake, world, idle } = pumpOn(t, list, { concurrency: 3, perGroup: 2, jobsAtOnce: 4, divide })
+  await until(() => world.handled.length === 2)
+  await idle()
+  t.same(world.handled, [[0], [1]])
+  list.push({ groupId: 'fast', n: 5 })
+  wake()
+  await until(() => world.handled.length === 3)
+  t.same(world.handled[2], [5], 'those that wait keep nobody else waiting')
+  const { looks } = world
+  world.ends[0]?.()
+  await until(() => world.handled.length === 4)
+  await idle()
+  t.same([world.handled[3], world.looks], [[2], looks], 'the next of them needs no look')
+  world.ends[1]?.()
+  world.ends[3]?.()
+  await until(() => world.handled.length === 6)
+  t.same(world.handled.slice(4), [[3], [4]], 'what the full group kept out is taken when it has room')
 })
 
 test('stopping waits for what was taken', async t => {

@@ -9,13 +9,15 @@ export interface PumpOptions<J extends Taken> {
   concurrency: number
   /** Of these, handlers of one group. */
   perGroup: number
-  /** Jobs taken at once; those of one group go to one handler together. */
+  /** Jobs taken at once. */
   jobsAtOnce: number
   /** How late a job may be noticed that nobody announced. */
   pollMs: number
   /** The jobs that may run now, but for those of some groups: at most `jobsAtOnce`. They are nobody else's then. */
   take: (busyGroups: string[]) => Promise<J[]>
-  /** Handles jobs of one group, and tells the queue what became of them. */
+  /** Divides jobs of one group that were taken together; each part goes to a handler of its own. */
+  divide: (jobs: J[]) => J[][]
+  /** Handles a part, and tells the queue what became of it. */
   handle: (jobs: J[]) => Promise<void>
   /** Called with what `take` and `handle` throw; the pump goes on. */
   onError: (error: unknown) => void
@@ -30,15 +32,16 @@ export interface Pump {
   giveUp: () => void
 }
 
-const groupOf = (job: Taken) => job.groupId ?? ''
+const groupOf = ([job]: readonly Taken[]) => job?.groupId ?? ''
 
 /** How many handlers run for each group. */
 function countGroups (most: number) {
   const counts = new Map<string, number>()
   const of = (group: string) => counts.get(group) ?? 0
+  const isFull = (group: string) => group !== '' && of(group) >= most
   return {
-    isFull: (group: string) => of(group) >= most,
-    full: () => [...counts.keys()].filter(group => group !== '' && of(group) >= most),
+    isFull,
+    full: () => [...counts.keys()].filter(isFull),
     begin: (group: string) => { counts.set(group, of(group) + 1) },
     end (group: string) {
       if (of(group) > 1) counts.set(group, of(group) - 1)
@@ -47,34 +50,71 @@ function countGroups (most: number) {
   }
 }
 
-/** Starts to look for jobs. */
-export function startPump<J extends Taken> (options: PumpOptions<J>): Pump {
+/**
+ * The handlers of a pump, and what was taken and waits for one: while a handler is free, only parts of groups that have
+ * their share. `onEnd` is told whether a group that was full has room now for what is still to be taken.
+ */
+function openHandlers<J extends Taken> (
+  { concurrency, perGroup, handle, onError }: PumpOptions<J>, onEnd: (hasGroupRoom: boolean) => void
+) {
   const running = new Set<Promise<void>>()
-  const groups = countGroups(options.perGroup)
-  /** Taken, and waiting for a handler. */
+  const groups = countGroups(perGroup)
   const waiting: J[][] = []
-  const state = { mayHaveMore: true, isStopped: false, isGivenUp: false }
-  let looking: Promise<void> | undefined
+  let isGivenUp = false
 
   function begin (jobs: J[]): void {
-    const group = jobs[0] === undefined ? '' : groupOf(jobs[0])
+    const group = groupOf(jobs)
     groups.begin(group)
-    const run = options.handle(jobs).catch(options.onError).finally(() => {
+    const run = handle(jobs).catch(onError).finally(() => {
       running.delete(run)
-      // What a full group kept out of the last look may be taken now.
-      if (groups.isFull(group)) state.mayHaveMore = true
+      const wasFull = groups.isFull(group)
       groups.end(group)
-      goOn()
+      beginWaiting()
+      onEnd(wasFull && !groups.isFull(group))
     })
     running.add(run)
   }
 
+  const hasRoom = () => !isGivenUp && running.size < concurrency
+
+  function beginWaiting (): void {
+    while (hasRoom()) {
+      const next = waiting.findIndex(jobs => !groups.isFull(groupOf(jobs)))
+      if (next < 0) return
+      begin(waiting.splice(next, 1)[0] ?? [])
+    }
+  }
+
+  return {
+    full: groups.full,
+    hasRoom,
+    add (parts: J[][]) {
+      waiting.push(...parts)
+      beginWaiting()
+    },
+    giveUp () { isGivenUp = true },
+    async end () { while (running.size > 0) await Promise.all(running) }
+  }
+}
+
+/** Starts to look for jobs. */
+export function startPump<J extends Taken> (options: PumpOptions<J>): Pump {
+  let mayHaveMore = true
+  let isStopped = false
+  let looking: Promise<void> | undefined
+  const handlers = openHandlers(options, hasGroupRoom => {
+    // What the full group kept out of the last look may be taken now.
+    if (hasGroupRoom) mayHaveMore = true
+    goOn()
+  })
+
   async function look (): Promise<void> {
-    state.mayHaveMore = false
+    mayHaveMore = false
     try {
-      const jobs = await options.take(groups.full())
-      if (jobs.length >= options.jobsAtOnce) state.mayHaveMore = true
-      waiting.push(...Map.groupBy(jobs, groupOf).values())
+      const jobs = await options.take(handlers.full())
+      if (jobs.length >= options.jobsAtOnce) mayHaveMore = true
+      const byGroup = Map.groupBy(jobs, job => groupOf([job]))
+      handlers.add([...byGroup.values()].flatMap(options.divide))
     } catch (error) {
       // The next poll looks again.
       options.onError(error)
@@ -84,26 +124,23 @@ export function startPump<J extends Taken> (options: PumpOptions<J>): Pump {
   }
 
   function goOn (): void {
-    if (state.isGivenUp) return
-    while (running.size < options.concurrency && waiting.length > 0) begin(waiting.shift() ?? [])
-    const hasRoom = waiting.length === 0 && running.size < options.concurrency
-    if (state.mayHaveMore && hasRoom && looking === undefined && !state.isStopped) looking = look()
+    if (mayHaveMore && !isStopped && looking === undefined && handlers.hasRoom()) looking = look()
   }
 
   const wake = () => {
-    state.mayHaveMore = true
+    mayHaveMore = true
     goOn()
   }
   const poll = setInterval(wake, options.pollMs)
   goOn()
   return {
     wake,
-    giveUp () { state.isGivenUp = true },
+    giveUp: handlers.giveUp,
     async stop () {
-      state.isStopped = true
+      isStopped = true
       clearInterval(poll)
       await looking
-      while (running.size > 0) await Promise.all(running)
+      await handlers.end()
     }
   }
 }

@@ -1,6 +1,7 @@
 // The queue carries wake-ups: inside our transaction, at their time, once, never again after a failure.
 import { test, type Test } from 'tap'
 import { testDatabase } from '../test/database.ts'
+import { ownPostgres } from '../test/own_postgres.ts'
 import { withTransaction } from './postgres.ts'
 import { openQueue, type JobQueue, type QueueJob } from './queue.ts'
 
@@ -115,6 +116,49 @@ test('a worker with a backlog goes from job to job without waiting for its next 
   await until(() => done === 40)
   // Forty polls would take forty seconds.
   t.ok(performance.now() - startedMs < 20_000)
+})
+
+test('where listening is refused, jobs are found by polling, and it is tried again', async t => {
+  const { url, pool } = await testDatabase(t)
+  const name = `limited_${process.pid}`
+  await pool.query(`CREATE ROLE ${name} LOGIN CONNECTION LIMIT 1; GRANT CREATE, USAGE ON SCHEMA pgboss TO ${name};
+    GRANT ALL ON ALL TABLES IN SCHEMA pgboss TO ${name}; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgboss TO ${name}`)
+  t.teardown(async () => { await pool.query(`DROP OWNED BY ${name}; DROP ROLE ${name}`) })
+  const limited = new URL(url.replace('///', '//unix/'))
+  limited.searchParams.set('user', name)
+  const said: string[] = []
+  const queue = await openQueue({
+    url: limited.href.replace('//unix/', '///'),
+    names: [],
+    onError: () => undefined,
+    onWarning: message => { said.push(message) },
+    listenAgainMs: 10
+  })
+  t.teardown(async () => { await queue.stop(2000) })
+  t.match(said, [/LISTEN.*POSTERN_DIRECT_URL/])
+  const ears = async () => (await pool.query(
+    'SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE \'LISTEN %\'')).rowCount
+  t.equal(await ears(), 0)
+  await pool.query(`ALTER ROLE ${name} CONNECTION LIMIT 10`)
+  await until(async () => await ears() === 1)
+  t.equal(said.length, 1, 'told once')
+})
+
+test('stopping ends when Postgres stands still, and leaves no connection', async t => {
+  const { url, pool, freeze } = await ownPostgres(t)
+  await pool.query('SELECT 1')
+  const connections = () => process.getActiveResourcesInfo().filter(kind => kind === 'PipeWrap').length
+  const before = connections()
+  const queue = await openQueue({ url, names: ['deliver_x'], onError: () => undefined })
+  let isDone = false
+  queue.work<Note>('deliver_x', oneAtOnce, async () => { isDone = true })
+  await withTransaction(pool, async tx => await queue.enqueue(tx, 'deliver_x', [job(1)]))
+  await until(() => isDone)
+  t.ok(connections() > before)
+  await freeze()
+  await queue.stop(1500)
+  // Fewer, where those of the tests before this one have ended meanwhile.
+  t.ok(connections() <= before)
 })
 
 test('new jobs are announced where the queue listens', async t => {

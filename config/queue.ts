@@ -3,8 +3,10 @@ import { createHash } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { PgBoss, type Job } from 'pg-boss'
 import packaged from 'pg-boss/package.json' with { type: 'json' }
-import { openPool, prepared, type Queryable } from './postgres.ts'
+import { openEar, type Subscription } from './ear.ts'
+import { endPool, goodbyeMs, openPool, prepared, trackSockets, type Queryable } from './postgres.ts'
 import { startPump, type Pump } from './pump.ts'
+import { within } from './within.ts'
 
 /** One job: what it carries, when it may start (Unix ms; null = at once), and whose it is. */
 export interface QueueJob<T extends object> {
@@ -14,20 +16,22 @@ export interface QueueJob<T extends object> {
   group: string
 }
 
-export interface WorkOptions {
+export interface WorkOptions<T extends object> {
   /** Jobs of the queue at once in this process. */
   concurrency: number
   /** Of these, jobs of one group. */
   perDestination: number
-  /** How many jobs are taken at once; those of one destination are handled together. */
+  /** How many jobs are taken at once. */
   jobsAtOnce: number
+  /** Divides those of one destination; each part is handled by itself, beside the others. Absent: all together. */
+  divide?: (jobs: T[]) => T[][]
 }
 
 export interface JobQueue {
   /** Puts jobs into a queue inside the caller's transaction; workers hear of those that may start at once. */
   enqueue: <T extends object>(tx: Queryable, name: string, jobs: QueueJob<T>[]) => Promise<void>
   /** Calls `handle` with the jobs that are there. What it throws fails them for good: there are no retries here. */
-  work: <T extends object>(name: string, options: WorkOptions, handle: (jobs: T[]) => Promise<void>) => void
+  work: <T extends object>(name: string, options: WorkOptions<T>, handle: (jobs: T[]) => Promise<void>) => void
   /** Takes no more jobs and waits for those under way, for at most so long. */
   stop: (timeoutMs: number) => Promise<void>
 }
@@ -39,6 +43,8 @@ export interface QueueOptions {
   /** pg-boss goes on by itself after any of these. */
   onError: (error: Error) => void
   onWarning?: (message: string) => void
+  /** How soon LISTEN is tried again where it was refused. */
+  listenAgainMs?: number
 }
 
 /** Where pg-boss keeps its tables, and the version of them that this build needs. */
@@ -106,17 +112,22 @@ function statementsOf (db: Queryable): Statements {
 }
 
 /** Takes jobs of a queue, has them handled, and tells pg-boss what became of them. */
-function pumpOf (
+function pumpOf<T extends object> (
   { boss, db, onError }: { boss: PgBoss, db: Statements, onError: (error: Error) => void },
-  name: string, { concurrency, perDestination, jobsAtOnce }: WorkOptions, handle: (jobs: object[]) => Promise<void>
+  name: string, { concurrency, perDestination, jobsAtOnce, divide = jobs => [jobs] }: WorkOptions<T>,
+  handle: (jobs: T[]) => Promise<void>
 ): Pump {
-  return startPump<Job<object>>({
+  return startPump<Job<T>>({
     concurrency,
     // Counted in this process: a dead worker's jobs take no room from the living.
     perGroup: perDestination,
     jobsAtOnce,
     pollMs,
     take: async busyGroups => await boss.fetch(name, { batchSize: jobsAtOnce, ignoreGroups: busyGroups, db }),
+    divide (jobs) {
+      const jobOf = new Map(jobs.map(job => [job.data, job]))
+      return divide([...jobOf.keys()]).map(part => part.flatMap(data => jobOf.get(data) ?? []))
+    },
     async handle (jobs) {
       try {
         await handle(jobs.map(job => job.data))
@@ -137,44 +148,61 @@ function toError (given: unknown): Error {
   return Object.assign(new Error('unknown'), fields)
 }
 
+/** Hears which queues have new jobs, and that some may have been missed. */
+async function listen (boss: PgBoss, onJobs: (queue: string) => void, onGap: () => void): Promise<Subscription> {
+  const subscription = await boss.getDb().listen?.(channel, onJobs, onGap)
+  if (subscription === undefined) throw new Error('this pg-boss cannot listen')
+  return subscription
+}
+
 /** Stops pumps; waits for at most so long. What has not begun by then never does: its deliveries are promised again. */
 async function stopPumps (pumps: readonly Pump[], timeoutMs: number): Promise<void> {
-  const over = new AbortController()
-  const tooLong = setTimeout(timeoutMs, undefined, { signal: over.signal }).catch(() => undefined)
-  await Promise.race([tooLong, Promise.all(pumps.map(async pump => await pump.stop()))])
+  await within(timeoutMs, Promise.all(pumps.map(async pump => await pump.stop())))
   for (const pump of pumps) pump.giveUp()
-  over.abort()
 }
+
+/** Why jobs are found by polling alone, in words: it is no reason not to start. */
+const unheard = 'Postgres refuses to listen (LISTEN), so that jobs wait up to a second: leave a connection free for ' +
+  'it and, where DATABASE_URL leads to a pooler, set POSTERN_DIRECT_URL'
 
 /** Opens the queues of a worker. The schema must have been migrated. */
 export async function openQueue (options: QueueOptions): Promise<JobQueue> {
-  const { url, onError } = options
+  const { url, onError, onWarning } = options
+  const sockets = trackSockets()
   const boss = new PgBoss({
     ...base,
     ...patienceOfBoss,
+    ...{ stream: sockets.open },
     connectionString: url,
     application_name: 'postern queue upkeep',
     max: 2,
     migrate: false
   })
   boss.on('error', error => { onError(toError(error)) })
-  boss.on('warning', warning => options.onWarning?.(warning.message))
+  boss.on('warning', warning => onWarning?.(warning.message))
   const pool = openPool({ ...patience, url, name: 'postern queue', onError, max: 3 })
   const db = statementsOf(pool)
   const pumps = new Map<string, Pump>()
   const wakeAll = () => { for (const pump of pumps.values()) pump.wake() }
-  const close = async (timeoutMs: number) => {
-    await boss.stop({ graceful: timeoutMs > 0, timeout: timeoutMs })
-    await pool.end()
+  let ear: Subscription | undefined
+  const close = async () => {
+    const ended = Promise.all([ear?.close(), boss.stop({ graceful: false })])
+    await Promise.all([sockets.close(ended, goodbyeMs), endPool(pool)])
   }
-  let ear: { close: () => Promise<void> } | undefined
   try {
     await boss.start()
     for (const name of options.names) await boss.createQueue(name, queueOptions)
-    ear = await boss.getDb().listen?.(channel, name => pumps.get(name)?.wake(), wakeAll)
+    ear = await openEar({
+      subscribe: async () => await listen(boss, name => pumps.get(name)?.wake(), wakeAll),
+      onRefused (error) {
+        onWarning?.(unheard)
+        onError(toError(error))
+      },
+      againMs: options.listenAgainMs ?? 30_000
+    })
   } catch (error) {
     // Its timers would keep a process alive that has nothing to do.
-    await close(0)
+    await close()
     throw error
   }
 
@@ -187,14 +215,12 @@ export async function openQueue (options: QueueOptions): Promise<JobQueue> {
     },
 
     work (name, workOptions, handle) {
-      pumps.set(name, pumpOf({ boss, db, onError }, name, workOptions, handle as (jobs: object[]) => Promise<void>))
+      pumps.set(name, pumpOf({ boss, db, onError }, name, workOptions, handle))
     },
 
     async stop (timeoutMs) {
-      const startedMs = performance.now()
-      await stopPumps([...pumps.values()], timeoutMs)
-      await ear?.close()
-      await close(Math.max(1, timeoutMs - (performance.now() - startedMs)))
+      await stopPumps([...pumps.values()], Math.max(0, timeoutMs - goodbyeMs))
+      await close()
     }
   }
 }

@@ -1,7 +1,7 @@
 // Whether an event goes to a destination, and why not.
 import { test } from 'tap'
 import { candidateAt, fictionalTarget, granted } from '../test/fictional.ts'
-import { decide, latestTryMs, type Decision } from './decide.ts'
+import { decide, latestTryMs, tryLimits, type Decision } from './decide.ts'
 
 const now = Date.UTC(2026, 10, 23, 12)
 const hour = 3_600_000
@@ -110,7 +110,7 @@ test('the last moment of a retry', t => {
   ]
   for (const [name, expected, event, more, target] of rows) {
     const candidate = candidateAt(now, { occurred_at_ms: occurred, ...event }, more)
-    t.equal(latestTryMs(candidate, fictionalTarget(target), now), expected, name)
+    t.equal(latestTryMs(tryLimits(candidate, fictionalTarget(target)), now), expected, name)
   }
   t.end()
 })

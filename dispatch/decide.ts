@@ -142,17 +142,30 @@ export function ageLimitMs (event: MergedEvent, { destination }: Target): number
   return event.occurred_at_ms + destination.limits.maxAgeDays(event) * dayMs
 }
 
+/** Until when an event may be sent again: what is kept of it while the answer to its request is awaited. */
+export interface TryLimits {
+  /** It would be too old, or the network would not recognise what the browser may have sent. */
+  endsMs: number
+  /** For so long after our first request the network recognises what that one left there. */
+  ownWindowMs: number
+  /** Null: no request was started before this one. */
+  firstSentAtMs: number | null
+}
+
+export function tryLimits (candidate: Candidate, target: Target): TryLimits {
+  const { event, firstSentAtMs } = candidate
+  const { dedupes } = target.destination
+  const ageMs = ageLimitMs(event, target)
+  if (dedupes === false) return { endsMs: ageMs, ownWindowMs: Infinity, firstSentAtMs }
+  const windowMs = dedupes.windowHours * hourMs
+  const browsersMs = browserMayHaveSent(candidate, target) ? event.occurred_at_ms + windowMs : Infinity
+  return { endsMs: Math.min(ageMs, browsersMs), ownWindowMs: windowMs, firstSentAtMs }
+}
+
 /**
  * The last moment at which a retry makes sense: before the network finds the event too old, and while it recognises
  * the copy that the browser, or a request of ours whose answer we misread, may have left there.
  */
-export function latestTryMs (candidate: Candidate, target: Target, sentAtMs: number): number {
-  const limits = [ageLimitMs(candidate.event, target)]
-  const { dedupes } = target.destination
-  if (dedupes !== false) {
-    const windowMs = dedupes.windowHours * hourMs
-    limits.push((candidate.firstSentAtMs ?? sentAtMs) + windowMs)
-    if (browserMayHaveSent(candidate, target)) limits.push(candidate.event.occurred_at_ms + windowMs)
-  }
-  return Math.min(...limits)
+export function latestTryMs ({ endsMs, ownWindowMs, firstSentAtMs }: TryLimits, sentAtMs: number): number {
+  return Math.min(endsMs, (firstSentAtMs ?? sentAtMs) + ownWindowMs)
 }

@@ -12,7 +12,9 @@ import { verify } from './verify.ts'
 import { deliver } from './worker.ts'
 
 /** Subscribes to the jobs of a queue. config/queue.ts implements it. */
-export type Work = (queue: string, options: WorkOptions, handle: (jobs: QueuedJob[]) => Promise<void>) => void
+export type Work = (
+  queue: string, options: WorkOptions<QueuedJob>, handle: (jobs: QueuedJob[]) => Promise<void>
+) => void
 
 export interface Dispatcher {
   /** A batch was committed: route it now. */
@@ -23,18 +25,33 @@ export interface Dispatcher {
 
 /** Requests to one destination at once, per process: a slow account leaves room for the others. */
 const perDestination = 4
-/** Jobs of a destination that are joined: a network that takes half a second still gets all in time. */
+/** Jobs taken at once, and joined where they can be: a network that takes half a second still gets all in time. */
 const jobsAtOnce = 10
 const hourMs = 3_600_000
 
-/** A job that is no job of ours, as one of an older build may be, is left to the promoter; its neighbours are not. */
-function readQueued (queued: QueuedJob, deps: Deps): Job[] {
+/** Nothing where it is no job of ours, as one of an older build may be: its deliveries are left to the promoter. */
+function readQueued (queued: QueuedJob): Job[] {
   try {
     return [fromQueued(queued)]
-  } catch (error) {
-    deps.log.warn({ error: describeError(error) }, 'a job cannot be read')
+  } catch {
     return []
   }
+}
+
+/** Divides jobs of a destination into those that become one: what cannot be joined is carried out side by side. */
+function divide (queued: QueuedJob[]): QueuedJob[][] {
+  const parts: { queued: QueuedJob[], jobs: Job[] }[] = []
+  for (const one of queued) {
+    const jobs = readQueued(one)
+    const company = parts.find(part => joinJobs([...part.jobs, ...jobs]).length === 1)
+    if (company === undefined) {
+      parts.push({ queued: [one], jobs })
+    } else {
+      company.queued.push(one)
+      company.jobs.push(...jobs)
+    }
+  }
+  return parts.map(part => part.queued)
 }
 
 /** Starts everything; resolves when the workers are subscribed. */
@@ -48,8 +65,10 @@ export async function startDispatcher (deps: Deps, work: Work, retention?: Reten
   const byType = Map.groupBy(deps.targets.all, target => target.destination.type)
   for (const [type, targets] of byType) {
     const concurrency = Math.min(targets.length * perDestination, 16)
-    work(queueName(type), { concurrency, perDestination, jobsAtOnce }, async jobs => {
-      for (const job of joinJobs(jobs.flatMap(queued => readQueued(queued, deps)))) {
+    work(queueName(type), { concurrency, perDestination, jobsAtOnce, divide }, async queued => {
+      const jobs = queued.flatMap(readQueued)
+      if (jobs.length < queued.length) deps.log.warn({ jobs: queued.length - jobs.length }, 'jobs cannot be read')
+      for (const job of joinJobs(jobs)) {
         try {
           await (job.kind === 'verify' ? verify(job, deps) : deliver(job, deps))
         } catch (error) {

@@ -1,6 +1,7 @@
 // What a network's answer means for each delivery.
 import { test } from 'tap'
 import { candidateAt, fictionalTarget } from '../test/fictional.ts'
+import { tryLimits } from './decide.ts'
 import { pack, type Packable } from './batch.ts'
 import { createBreaker } from './breaker.ts'
 import { isolate, judge, judgeStatus, outcomesOf, type Answer } from './judge.ts'
@@ -87,8 +88,9 @@ test('a judge that miscounts is not believed', t => {
 
 test('what is written for an outcome', t => {
   const settle = (outcome: Parameters<typeof settlementOf>[0], attempts = 1, event = {}) =>
-    settlementOf(outcome, { seq: 7, attempts, isTest: attempts === 0, candidate: candidateAt(now, event) },
-      fictionalTarget(), now, () => 0.5)
+    settlementOf(outcome, {
+      seq: 7, attempts, isTest: attempts === 0, limits: tryLimits(candidateAt(now, event), fictionalTarget())
+    }, fictionalTarget(), now, () => 0.5)
   t.same(settle({ kind: 'delivered' }), { seq: 7, state: 'delivered' })
   t.same(settle({ kind: 'accepted' }, 0), { seq: 7, state: 'accepted', verifyAfterMs: undefined }, 'a test')
   t.same(settle({ kind: 'accepted', isLastWord: true, detail: 'nobody knows' }),

@@ -1,4 +1,5 @@
-// Reads what a job is about: its deliveries, their events with all parts opened and merged, and the visitor's touches.
+// Reads what a job is about: its deliveries, their events with all parts, and the visitor's touches. An event is opened
+// and merged when it is decided on, and not kept: what a thousand of them hold would outlive the young collections.
 import type { MergedEvent, Part } from '../schema/event.ts'
 import { mergeParts } from '../schema/merge.ts'
 import { prepared, type Pool, type Queryable } from '../config/postgres.ts'
@@ -24,7 +25,8 @@ export interface LoadedDelivery {
   resendOf: number | null
   /** Another delivery of this destination must come first. */
   afterSeq: number | null
-  candidate: Candidate
+  /** Opens and merges the event; null where it is sealed under a key that this process does not have. */
+  read: () => Candidate | null
 }
 
 export interface Loaded {
@@ -33,8 +35,8 @@ export interface Loaded {
   promisedMs: number
   alsoPromisedMs: readonly number[]
   deliveries: LoadedDelivery[]
-  /** Deliveries whose event cannot be read: gone, or sealed under a key that this process does not have. */
-  unreadable: number[]
+  /** Deliveries whose event is gone. */
+  gone: number[]
 }
 
 /** A delivery's columns. */
@@ -69,12 +71,11 @@ export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool
   const visitors = await readVisitors(deps, target.site.name, visitorsOf(events.flatMap(({ parts }) => parts)))
   const isPaused = events[0]?.delivery.is_paused === true
   const { promised_ms: promisedMs, also_promised_ms: alsoPromisedMs = [] } = whole
-  const loaded: Loaded = { isPaused, promisedMs, alsoPromisedMs, deliveries: [], unreadable: [] }
+  const loaded: Loaded = { isPaused, promisedMs, alsoPromisedMs, deliveries: [], gone: [] }
   for (const { delivery, parts } of events) {
     const before = triedOf(delivery, tried)
-    const candidate = readCandidate(delivery, before, parts, visitors, deps)
-    if (parts[0] === undefined || candidate === null) {
-      loaded.unreadable.push(delivery.event_seq)
+    if (parts[0] === undefined) {
+      loaded.gone.push(delivery.event_seq)
       continue
     }
     loaded.deliveries.push({
@@ -87,7 +88,7 @@ export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool
       partSeqs: fixedParts(delivery, before, parts).map(part => part.seq),
       resendOf: before.isNewestEnded === false ? delivery.attempt_id : null,
       afterSeq: delivery.after_delivery,
-      candidate
+      read: () => readCandidate(delivery, before, parts, visitors, deps)
     })
   }
   return loaded

@@ -6,15 +6,23 @@ import { bytesList } from './sql_lists.ts'
 /** The newest revokes of visitors, by their blind index in hexadecimal, as everywhere here. */
 export type Revokes = ReadonlyMap<string, Revoked>
 
+/** A visitor's revokes, in Unix milliseconds. */
+export interface RevokeRow { visitor: string, ads_ms: number | null, analytics_ms: number | null }
+
+/** The revokes of a site ($1) by some of its visitors ($2), as rows of RevokeRow. */
+export const revokesQuery = `
+    SELECT encode(visitor, 'hex') AS visitor, round(date_part('epoch', ads_revoked_at) * 1000) AS ads_ms,
+      round(date_part('epoch', analytics_revoked_at) * 1000) AS analytics_ms
+    FROM revokes WHERE site = $1 AND visitor = ANY($2::bytea[])`
+
+export const revokedOf = ({ ads_ms: adsAtMs, analytics_ms: analyticsAtMs }: RevokeRow): Revoked =>
+  ({ adsAtMs: adsAtMs ?? undefined, analyticsAtMs: analyticsAtMs ?? undefined })
+
 /** Reads the revokes of some visitors of a site, given by their blind indexes. */
 export async function readRevokes (pool: Queryable, site: string, visitors: readonly string[]): Promise<Revokes> {
   if (visitors.length === 0) return new Map()
-  const { rows } = await pool.query<{ visitor: string, ads_ms: number | null, analytics_ms: number | null }>(`
-    SELECT encode(visitor, 'hex') AS visitor, round(date_part('epoch', ads_revoked_at) * 1000) AS ads_ms,
-      round(date_part('epoch', analytics_revoked_at) * 1000) AS analytics_ms
-    FROM revokes WHERE site = $1 AND visitor = ANY($2::bytea[])`, [site, bytesList(visitors)])
-  return new Map(rows.map(row =>
-    [row.visitor, { adsAtMs: row.ads_ms ?? undefined, analyticsAtMs: row.analytics_ms ?? undefined }]))
+  const { rows } = await pool.query<RevokeRow>(revokesQuery, [site, bytesList(visitors)])
+  return new Map(rows.map(row => [row.visitor, revokedOf(row)]))
 }
 
 /** What the visitors of one event revoked, each kind at its latest. */

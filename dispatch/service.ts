@@ -1,8 +1,9 @@
 // The dispatch half as a service: opens what it needs, starts it, and stops it in order.
 import type { Keys } from '../config/keys.ts'
 import type { Metrics } from '../config/metrics.ts'
-import { openPool, type Pool } from '../config/postgres.ts'
+import { endPool, openPool, type Pool } from '../config/postgres.ts'
 import { openQueue } from '../config/queue.ts'
+import { within } from '../config/within.ts'
 import { createBreaker } from './breaker.ts'
 import { describeError, targetsOf, timings, type Log, type Targets, type Timings } from './deps.ts'
 import type { Destination } from './destination.ts'
@@ -40,6 +41,9 @@ export interface Dispatch {
 /** Longer than the longest request: who is asked to stop still hears the answer. */
 const drainMs = 20_000
 
+/** What routing and promoting may take of that: a round is over in no time, unless Postgres stands still. */
+const roundsMs = 5000
+
 /** Starts the dispatch half. The schema must be right; throws when Postgres does not answer. */
 export async function startDispatch (options: DispatchOptions): Promise<Dispatch> {
   const { log, metrics, keys, databaseUrl, directUrl } = options
@@ -51,12 +55,15 @@ export async function startDispatch (options: DispatchOptions): Promise<Dispatch
     lockTimeoutMs: 5000
   }
   const pool = openPool({ url: databaseUrl, isPooled: directUrl !== undefined, name: 'postern worker', ...patience })
-  const closers = [async () => { await pool.end() }]
+  const closers: ((leftMs: number) => Promise<void>)[] = [async () => { await endPool(pool) }]
   const upkeepPool = directUrl === undefined
     ? pool
     : openPool({ url: directUrl, name: 'postern worker upkeep', max: 1, ...patience })
-  if (upkeepPool !== pool) closers.push(async () => { await upkeepPool.end() })
-  const stop = async () => { for (const close of closers.toReversed()) await close() }
+  if (upkeepPool !== pool) closers.push(async () => { await endPool(upkeepPool) })
+  const stop = async () => {
+    const endsMs = performance.now() + drainMs
+    for (const close of closers.toReversed()) await close(endsMs - performance.now())
+  }
   try {
     const { sites } = options
     const targets = targetsOf(await enrol({ db: pool, keys, log }, sites, options.destinationOf ?? destinationOf))
@@ -69,7 +76,7 @@ export async function startDispatch (options: DispatchOptions): Promise<Dispatch
       onError: error => log.warn({ error: describeError(error) }, 'the queue has trouble'),
       onWarning: message => log.warn({ warning: message }, 'the queue warns')
     })
-    closers.push(async () => { await queue.stop(drainMs) })
+    closers.push(queue.stop)
     const dispatcher = await startDispatcher({
       pool,
       upkeepPool,
@@ -85,7 +92,7 @@ export async function startDispatch (options: DispatchOptions): Promise<Dispatch
       metrics,
       timings: { ...timings, ...options.timings }
     }, queue.work, options.retention)
-    closers.push(dispatcher.stop)
+    closers.push(async () => { await within(roundsMs, dispatcher.stop()) })
     return { pool, targets, wake: dispatcher.wake, stop }
   } catch (error) {
     await stop()

@@ -1,6 +1,6 @@
 // What is written about each delivery after a decision or an answer. Pure: from outcomes to settlements.
 import type { DeliveryState, Outcome } from '../schema/outcome.ts'
-import { latestTryMs, type Candidate, type Decision } from './decide.ts'
+import { latestTryMs, type Decision, type TryLimits } from './decide.ts'
 import { nextTry } from './retry.ts'
 import { scrub } from './scrub.ts'
 import type { Target } from './target.ts'
@@ -30,7 +30,7 @@ export interface Answered {
   attempts: number
   /** It went as a test. */
   isTest: boolean
-  candidate: Candidate
+  limits: TryLimits
 }
 
 const detailLength = 500
@@ -39,7 +39,7 @@ const detailOf = (detail: string | undefined) => detail === undefined ? undefine
 
 /** The settlement of one delivery by what the network's answer means for it. */
 export function settlementOf (
-  outcome: Outcome, { seq, attempts, isTest, candidate }: Answered, target: Target, nowMs: number, random: () => number
+  outcome: Outcome, { seq, attempts, isTest, limits }: Answered, target: Target, nowMs: number, random: () => number
 ): Settlement {
   switch (outcome.kind) {
     case 'delivered':
@@ -69,7 +69,7 @@ export function settlementOf (
         return { seq, state: 'waiting', reason: 'isolating', refundsAttempt: true, isolation: 0 }
       }
       const { afterSeconds } = outcome
-      const latestMs = latestTryMs(candidate, target, nowMs)
+      const latestMs = latestTryMs(limits, nowMs)
       const next = nextTry({ attempts, afterSeconds, nowMs, latestMs, random })
       const detail = detailOf(outcome.detail)
       if (next === 'gave_up') return { seq, state: 'rejected', reason: 'gave_up', detail }

@@ -4,8 +4,8 @@ import type { Revoked } from '../schema/consent.ts'
 import type { Touch } from '../schema/lead.ts'
 import { lengthen } from '../schema/short_text.ts'
 import type { Deps } from './deps.ts'
-import { openText } from './parts.ts'
-import type { Revokes } from './revokes.ts'
+import { openShared } from './parts.ts'
+import { revokedOf, revokesQuery, type RevokeRow, type Revokes } from './revokes.ts'
 import { bytesList } from './sql_lists.ts'
 
 export interface SeenTouch { seenAtMs: number, touch: Touch }
@@ -17,26 +17,21 @@ export interface Visitors {
   revokes: Revokes
 }
 
-interface VisitorRow {
-  visitor: string
+interface VisitorRow extends RevokeRow {
   /** A landing; null: a revoke. */
   sealed: string | null
   seen_ms: number | null
-  ads_ms: number | null
-  analytics_ms: number | null
 }
 
 /** One statement for both, because it is asked for every job, and mostly there is little or nothing. */
 const visitorsStatement = {
   name: 'read_visitors',
   text: `
-    SELECT encode(visitor, 'hex') AS visitor, encode(sealed, 'base64') AS sealed,
-      round(date_part('epoch', seen_at) * 1000) AS seen_ms, NULL::float8 AS ads_ms, NULL::float8 AS analytics_ms
+    SELECT encode(visitor, 'hex') AS visitor, NULL::float8 AS ads_ms, NULL::float8 AS analytics_ms,
+      encode(sealed, 'base64') AS sealed, round(date_part('epoch', seen_at) * 1000) AS seen_ms
     FROM touches WHERE site = $1 AND visitor = ANY($2::bytea[])
     UNION ALL
-    SELECT encode(visitor, 'hex'), NULL, NULL, round(date_part('epoch', ads_revoked_at) * 1000),
-      round(date_part('epoch', analytics_revoked_at) * 1000)
-    FROM revokes WHERE site = $1 AND visitor = ANY($2::bytea[])`
+    SELECT visitor, ads_ms, analytics_ms, NULL, NULL FROM (${revokesQuery}) AS revoked`
 }
 
 /** Reads what is known of some visitors of a site, given by their blind indexes. */
@@ -50,8 +45,7 @@ export async function readVisitors (
     prepared(deps.pool, visitorsStatement), [site, bytesList(visitors)])
   for (const row of rows) {
     if (row.sealed === null) {
-      const { ads_ms: adsAtMs, analytics_ms: analyticsAtMs } = row
-      revokes.set(row.visitor, { adsAtMs: adsAtMs ?? undefined, analyticsAtMs: analyticsAtMs ?? undefined })
+      revokes.set(row.visitor, revokedOf(row))
       continue
     }
     const touch = open(deps, site, row.sealed)
@@ -67,7 +61,7 @@ export async function readVisitors (
 /** Opens a landing; null when the key ring does not hold its key or the bytes are damaged. */
 function open (deps: Pick<Deps, 'keys'>, site: string, sealed: string): Touch | null {
   try {
-    return JSON.parse(lengthen(openText(deps, site, sealed))) as Touch
+    return JSON.parse(lengthen(openShared(deps, site, sealed))) as Touch
   } catch (error) {
     if (error instanceof Error && error.name === 'KeyError') return null
     throw error

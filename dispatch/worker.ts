@@ -3,41 +3,28 @@
 import { setTimeout } from 'node:timers/promises'
 import { isOutage } from '../config/postgres.ts'
 import type { Outcome } from '../schema/outcome.ts'
-import { pack, packableOf, type Packable } from './batch.ts'
-import { decide, type Decision } from './decide.ts'
+import { pack } from './batch.ts'
 import { describeError, type Deps } from './deps.ts'
 import type { Judgement } from './destination.ts'
 import { isolate, judge, outcomesOf, type Answer } from './judge.ts'
 import { load, type LoadedDelivery } from './load.ts'
 import { followOriginals } from './originals.ts'
+import { decideAll, unreadable, type Ready } from './ready.ts'
 import { reportAttempt, reportSettlements } from './report.ts'
 import type { SendJob } from './schedule.ts'
 import { scrub } from './scrub.ts'
 import type { Credential } from './send.ts'
-import { resultOf, settlementOf, settlementOfDecision, type Settlement } from './settle.ts'
+import { resultOf, settlementOf, type Settlement } from './settle.ts'
 import { intend, settleAttempt, settleUnsent, takeRate, type Claim } from './store.ts'
 import type { Target } from './target.ts'
 import { writeJson, writtenOf } from './written.ts'
-
-/** A delivery that goes, with the payload that its destination made of it, and its JSON. */
-type Ready = LoadedDelivery & Packable & { payload: unknown, json: string }
 
 /** Carries out one job. Throws only for outages and bugs; the promoter then gives the deliveries another job. */
 export async function deliver (job: SendJob, deps: Deps): Promise<void> {
   const target = deps.targets.byId(job.target_id)
   // Its deliveries are closed by the promoter, after a grace in which wrong settings can be mended.
   if (target === undefined) return
-  const loaded = await load(job, target, deps)
-  const claim: Claim = { target, day: job.day, promisedMs: loaded.promisedMs, alsoPromisedMs: loaded.alsoPromisedMs }
-  if (loaded.isPaused) {
-    return await settleUnsent(deps, claim, loaded.deliveries.map(one => postpone(one, job, paused)))
-  }
-  const due = await followOriginals(deps, claim, loaded.deliveries)
-  const { ready, unsent } = decideAll(due, target, deps)
-  unsent.push(...loaded.unreadable.map(unreadable))
-  await settleUnsent(deps, claim, unsent)
-  reportSettlements(deps, target, unsent)
-
+  const { claim, ready } = await prepare(job, target, deps)
   const batches = pack(ready, target.destination.limits, envelopeBytes(ready, target))
   const startedMs = performance.now()
   for (const [index, batch] of batches.entries()) {
@@ -57,32 +44,20 @@ export async function deliver (job: SendJob, deps: Deps): Promise<void> {
   }
 }
 
-const unreadable = (seq: number): Settlement =>
-  ({ seq, state: 'rejected', reason: 'invalid_event', detail: 'the stored event cannot be opened' })
-
-/** Decides and maps each delivery by itself: one that breaks the mapping must not block the others. */
-function decideAll (
-  deliveries: readonly LoadedDelivery[], target: Target, deps: Deps
-): { ready: Ready[], unsent: Settlement[] } {
-  const ready: Ready[] = []
-  const unsent: Settlement[] = []
-  const nowMs = deps.now()
-  for (const delivery of deliveries) {
-    const decision = decideSafely(delivery, target, nowMs, deps)
-    if ('go' in decision) ready.push(Object.assign(delivery, packableOf(decision, target), { json: decision.json }))
-    else unsent.push(settlementOfDecision(decision, delivery.seq))
+/** Loads a job, decides, and settles what is not sent. */
+async function prepare (job: SendJob, target: Target, deps: Deps): Promise<{ claim: Claim, ready: Ready[] }> {
+  const loaded = await load(job, target, deps)
+  const claim: Claim = { target, day: job.day, promisedMs: loaded.promisedMs, alsoPromisedMs: loaded.alsoPromisedMs }
+  if (loaded.isPaused) {
+    await settleUnsent(deps, claim, loaded.deliveries.map(one => postpone(one, job, paused)))
+    return { claim, ready: [] }
   }
-  return { ready, unsent }
-}
-
-function decideSafely (delivery: LoadedDelivery, target: Target, nowMs: number, deps: Deps): Decision {
-  try {
-    return decide(delivery.candidate, target, nowMs)
-  } catch (error) {
-    const { type } = target.destination
-    deps.log.error({ event_seq: delivery.seq, type, error: describeError(error) }, 'mapping failed')
-    return { rejected: 'invalid_event', detail: `mapping failed: ${describeError(error).name}` }
-  }
+  const due = await followOriginals(deps, claim, loaded.deliveries)
+  const { ready, unsent } = decideAll(due, target, deps)
+  unsent.push(...loaded.gone.map(unreadable))
+  await settleUnsent(deps, claim, unsent)
+  reportSettlements(deps, target, unsent)
+  return { claim, ready }
 }
 
 /** What a request of this destination adds around its payloads. */
@@ -104,7 +79,7 @@ interface Wait { afterMs: number, reason: string, detail?: string, pauses?: stri
 const paused: Wait = { afterMs: 0, reason: 'destination_paused' }
 
 /** A delivery that is not sent now; one that was refused with others stays apart from those that were not. */
-function postpone (one: LoadedDelivery, job: SendJob, wait: Wait): Settlement {
+function postpone (one: Pick<LoadedDelivery, 'seq' | 'isSuspect'>, job: SendJob, wait: Wait): Settlement {
   const isRefused = one.isSuspect || job.is_isolation
   const keepsReason = isRefused && wait.reason !== 'destination_paused'
   return {
@@ -218,8 +193,8 @@ function settle (
   return going.flatMap((one, index) => {
     const outcome = outcomes[index]
     if (outcome === undefined) return []
-    const { seq, attempts, candidate } = one
-    return settlementOf(outcome, { seq, attempts: attempts + 1, isTest, candidate }, target, nowMs, () => chance)
+    const { seq, attempts, limits } = one
+    return settlementOf(outcome, { seq, attempts: attempts + 1, isTest, limits }, target, nowMs, () => chance)
   })
 }
 

@@ -1,40 +1,13 @@
 // The ingest log against a real database: what a receipt promises, also when Postgres refuses, dies or is slow.
-import { randomUUID } from 'node:crypto'
 import { test, type Test } from 'tap'
 import type { Pool } from '../config/postgres.ts'
 import { eventKey } from '../schema/sealing.ts'
+import { arrival, leadArrival } from '../test/arrivals.ts'
 import { testDatabase } from '../test/database.ts'
 import { testKeys } from '../test/gateway_world.ts'
 import { Unavailable, type Arrival, type IngestLog } from './arrival.ts'
 import type { IngestAlert } from './durable.ts'
 import { openIngestLog, type IngestOptions } from './ingest.ts'
-
-function arrival (eventId: string, more: Partial<Arrival['part']> = {}): Arrival {
-  return {
-    part: {
-      receipt_id: randomUUID(),
-      site: 'main',
-      trust: 'same_site',
-      event_name: 'purchase',
-      event_id: eventId,
-      received_at_ms: Date.now(),
-      occurred_at_ms: Date.now(),
-      data: { value: 1 },
-      ...more
-    }
-  }
-}
-
-function leadArrival (eventId: string): Arrival {
-  const made = arrival(eventId, { lead_id: `ld_${eventId}`, data: { user_data: { email: ['a@b.de'] } } })
-  return {
-    ...made,
-    lead: {
-      data: { event_name: 'generate_lead', event_id: eventId, fields: {} },
-      otherEventId: `l${eventId}`
-    }
-  }
-}
 
 /** How many rows a statement is about. */
 const sizeOf = ({ values }: { values?: unknown[] }) => String(values?.[2]).split(',').length

@@ -1,27 +1,16 @@
 // Which keys Postgres looks for: it costs less to expect none, and whatever was expected, the answers are the same.
-import { randomUUID } from 'node:crypto'
 import { test, type Test } from 'tap'
 import type { Pool } from '../config/postgres.ts'
+import { arrival } from '../test/arrivals.ts'
 import { testDatabase } from '../test/database.ts'
 import { testKeys } from '../test/gateway_world.ts'
 import type { Arrival } from './arrival.ts'
 import { openIngestLog } from './ingest.ts'
 import { rememberKeys } from './seen_keys.ts'
 
-function arrival (eventId: string, transactionId?: string): Arrival {
-  return {
-    part: {
-      receipt_id: randomUUID(),
-      site: 'main',
-      trust: 'same_site',
-      event_name: 'purchase',
-      event_id: eventId,
-      received_at_ms: Date.now(),
-      occurred_at_ms: Date.now(),
-      data: { value: 1, transaction_id: transactionId }
-    }
-  }
-}
+/** One that also claims its transaction. */
+const claiming = (eventId: string, transactionId: string): Arrival =>
+  arrival(eventId, { data: { value: 1, transaction_id: transactionId } })
 
 /** A gateway of its own on a database; `expected` is what it said of each batch's keys. */
 function openGateway (t: Test, pool: Pool, lanes: number) {
@@ -69,10 +58,10 @@ test('what is remembered is bounded', t => {
 test('a key that nobody expected is found: its row is a part, and the others of its batch are new', async t => {
   const { pool } = await testDatabase(t)
   const one = openGateway(t, pool, 1)
-  await one.log.append([arrival('a', 'T-1'), arrival('b')])
+  await one.log.append([claiming('a', 'T-1'), arrival('b')])
 
   const other = openGateway(t, pool, 1)
-  const receipts = await other.log.append([arrival('c'), arrival('b'), arrival('d', 'T-1'), arrival('e', 'T-2')])
+  const receipts = await other.log.append([arrival('c'), arrival('b'), claiming('d', 'T-1'), claiming('e', 'T-2')])
   t.strictSame(receipts.map(({ status, eventId, isNewEvent }) => [status, eventId, isNewEvent]),
     [['stored', 'c', true], ['duplicate', 'b', false], ['duplicate', 'd', false], ['stored', 'e', true]])
   const { rows } = await pool.query<{ ids: string[] }>(`
@@ -98,7 +87,7 @@ test('gateways that know nothing of each other neither deadlock nor count twice'
   const turned = (by: number) => [...ids.slice(by), ...ids.slice(0, by)]
   const gateways = ids.map(() => openGateway(t, pool, 2))
   const receipts = (await Promise.all(gateways.map(async ({ log }, at) =>
-    await log.append(turned(at).map(id => arrival(id, `t-${id}`)))))).flat()
+    await log.append(turned(at).map(id => claiming(id, `t-${id}`)))))).flat()
   t.equal(receipts.filter(receipt => receipt.isNewEvent).length, 30)
   t.equal(receipts.filter(receipt => receipt.status === 'stored').length, 30)
   const { rows: [stored] } = await pool.query(`SELECT (SELECT count(*)::int FROM events) AS parts,

@@ -1,6 +1,6 @@
 // The gateway half as a service: opens what it needs, listens, and stops in order.
 import type { Keys } from '../config/keys.ts'
-import { openPool, sqlState, type Pool } from '../config/postgres.ts'
+import { endPool, openPool, sqlState, type Pool } from '../config/postgres.ts'
 import { alertWith, crowdAlertWith, spoolAlertWith, watchSpool } from './alerts.ts'
 import { openCrowdLog, type CrowdLog } from './crowd_log.ts'
 import { openCrowds, type Crowd, type CrowdLimits, type Crowds } from './crowds.ts'
@@ -139,7 +139,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     await app.close()
     stopWatching()
     await crowdLog.close()
-    await pool.end()
+    await endPool(pool)
   }
   try {
     const url = await listen(app, options.host, options.port)

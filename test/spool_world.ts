@@ -1,5 +1,4 @@
 // What the tests of the spool share: arrivals, a folder of their own, and an identity for a process that can die.
-import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,33 +7,20 @@ import { deriveKeys } from '../config/keys.ts'
 import type { Arrival } from '../gateway/arrival.ts'
 import type { Identity } from '../gateway/spool/owner.ts'
 import { openSpool, type Spool, type SpoolEvent, type SpoolOptions } from '../gateway/spool/spool.ts'
+import { arrival, leadArrival } from './arrivals.ts'
 
 export const spoolKeys = deriveKeys(['a secret of the tests, thirty-two characters'])
 
-/** An arrival with `bytes` of ballast, and somebody's address that must never be readable. */
-export function spooled (eventId: string, bytes = 0): Arrival {
-  return {
-    part: {
-      receipt_id: randomUUID(),
-      site: 'main',
-      trust: 'same_site',
-      event_name: 'purchase',
-      event_id: eventId,
-      received_at_ms: 1_764_000_000_000,
-      occurred_at_ms: 1_764_000_000_000,
-      data: { value: 1, user_data: { email: ['canary@example.com'] }, params: { ballast: 'x'.repeat(bytes) } }
-    }
-  }
-}
+/** With `bytes` of ballast, and somebody's address that must never be readable. */
+const withBallast = (bytes: number): Partial<Arrival['part']> => ({
+  received_at_ms: 1_764_000_000_000,
+  occurred_at_ms: 1_764_000_000_000,
+  data: { value: 1, user_data: { email: ['canary@example.com'] }, params: { ballast: 'x'.repeat(bytes) } }
+})
 
-export function spooledLead (eventId: string): Arrival {
-  const made = spooled(eventId)
-  made.part.lead_id = `ld_${eventId}`
-  made.lead = {
-    data: { event_name: 'generate_lead', event_id: eventId, fields: {} }, otherEventId: `l${eventId}`
-  }
-  return made
-}
+export const spooled = (eventId: string, bytes = 0): Arrival => arrival(eventId, withBallast(bytes))
+
+export const spooledLead = (eventId: string): Arrival => leadArrival(eventId, withBallast(0))
 
 export async function spoolFolder (t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'postern-spool-'))
