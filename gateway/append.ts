@@ -47,12 +47,10 @@ type TouchColumns = NonNullable<Row['touch']>
 const knownForMs = 600_000
 
 /** By this a touch is known again that is committed already. */
-export function touchName (
+export const touchName = (
   { site, receivedAt }: Pick<Row, 'site' | 'receivedAt'>, visitor: Buffer, { digest }: Pick<TouchColumns, 'digest'>
-): string {
-  const period = Math.floor(receivedAt.getTime() / knownForMs)
-  return `${site} ${period} ${visitor.toString('latin1')}${digest.toString('latin1')}`
-}
+): string =>
+  `${site} ${Math.floor(+receivedAt / knownForMs)} ${visitor.toString('latin1')}${digest.toString('latin1')}`
 
 /**
  * The landing as columns; null for one that `kept` holds: every page view of a visitor who came over an advertisement

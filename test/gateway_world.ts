@@ -133,7 +133,9 @@ export async function gatewayWorld (t: Test, options: WorldOptions = {}) {
   const write = (fields: object, message: string) => { lines.push({ ...fields, message }) }
   const keptTouches = rememberTouches()
   const log = options.log ??
-    openIngestLog({ pool, keys: testKeys, countryOf: () => 'DE', keptTouches, onAlert: alert => { alerts.push(alert) } })
+    openIngestLog({
+      pool, keys: testKeys, countryOf: () => 'DE', keptTouches, onAlert: alert => { alerts.push(alert) }
+    })
   const metrics = createMetrics('test')
   const app = await buildGateway({
     sites: options.sites ?? [site],
