@@ -37,7 +37,7 @@ export function rememberFirst (most: number): (key: string, nowMs: number) => nu
 }
 
 /** Up to `most` keys that were added lately; forgotten in halves, as in remember(). */
-export interface Known { has: (key: string) => boolean, add: (key: string) => void }
+export interface Known { has: (key: string) => boolean, add: (key: string) => void, clear: () => void }
 
 export function rememberKnown (most: number): Known {
   const half = Math.max(1, Math.floor(most / 2))
@@ -51,6 +51,10 @@ export function rememberKnown (most: number): Known {
         newer = new Set()
       }
       newer.add(key)
+    },
+    clear: () => {
+      newer = new Set()
+      older = new Set()
     }
   }
 }

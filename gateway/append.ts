@@ -43,9 +43,14 @@ function touchDigest (touch: NonNullable<Arrival['touch']>): Buffer {
 
 type TouchColumns = NonNullable<Row['touch']>
 
+/** A touch may have been deleted since, by a revoke at another gateway or by retention: it is not known for longer. */
+const knownForMs = 600_000
+
 /** By this a touch is known again that is committed already. */
-export const touchName = (site: string, visitor: Buffer, { digest }: Pick<TouchColumns, 'digest'>): string =>
-  `${site} ${visitor.toString('latin1')}${digest.toString('latin1')}`
+export const touchName = (
+  { site, receivedAt }: Pick<Row, 'site' | 'receivedAt'>, visitor: Buffer, { digest }: Pick<TouchColumns, 'digest'>
+): string =>
+  `${site} ${Math.floor(+receivedAt / knownForMs)} ${visitor.toString('latin1')}${digest.toString('latin1')}`
 
 /**
  * The landing as columns; null for one that `kept` holds: every page view of a visitor who came over an advertisement
@@ -55,7 +60,7 @@ function toTouch ({ part, touch }: Arrival, visitor: Buffer | null, keys: Keys, 
 TouchColumns | null {
   if (touch === undefined || visitor === null) return null
   const digest = touchDigest(touch)
-  if (kept.has(touchName(part.site, visitor, { digest }))) return null
+  if (kept.has(touchName(namesOf(part), visitor, { digest }))) return null
   const sealed = keys.seal(part.site, Buffer.from(shorten(JSON.stringify(touch))))
   return { digest, at: new Date(touch.seen_at_ms), sealed }
 }

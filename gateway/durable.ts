@@ -2,7 +2,7 @@
 import { isOutage } from '../config/postgres.ts'
 import { Unavailable, type Arrival, type Receipt } from './arrival.ts'
 import type { Row } from './append.ts'
-import { rememberKnown } from '../config/bounded.ts'
+import { rememberKnown, type Known } from '../config/bounded.ts'
 import { openCircuit, type Circuit } from './circuit.ts'
 import { startDrain, type Drain } from './drain.ts'
 import { SpoolFull, type Spool } from './spool/spool.ts'
@@ -26,6 +26,8 @@ export type IngestAlert =
 
 export interface DurableOptions extends Omit<StoreDeps, 'onSetAside' | 'keptTouches' | 'seenKeys'> {
   onAlert: (alert: IngestAlert) => void
+  /** Touches that this process has committed, for whoever deletes some. */
+  keptTouches?: Known
   /** New events were committed: where the router lives in this process, it need not wait for its poll. */
   onCommitted?: (newEvents: number) => void
   /** Spooled arrivals were committed: only now it is known what they are. */
@@ -55,6 +57,9 @@ export interface Durable {
   close: () => Promise<void>
 }
 
+/** Every page view of a visitor who came over an advertisement tells of the same landing again. */
+export const rememberTouches = (): Known => rememberKnown(20_000)
+
 interface Keeper extends DurableOptions {
   deps: StoreDeps
   circuit: Circuit
@@ -78,7 +83,7 @@ export function openDurable (options: DurableOptions): Durable {
   })
   const deps: StoreDeps = {
     ...options,
-    keptTouches: rememberKnown(20_000),
+    keptTouches: options.keptTouches ?? rememberTouches(),
     seenKeys: rememberKeys(),
     onSetAside: (reason, receiptId) => { onAlert({ what: 'set_aside', reason, rows: 1, receiptId }) }
   }

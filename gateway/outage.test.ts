@@ -165,7 +165,8 @@ const today = 'to_char(now() AT TIME ZONE \'UTC\', \'YYYYMMDD\')'
 const takePartitions = `ALTER TABLE events DETACH PARTITION events_default;
   DO $$ BEGIN EXECUTE 'ALTER TABLE events DETACH PARTITION events_' || ${today}; END $$`
 const givePartitions = `DO $$ BEGIN EXECUTE format('ALTER TABLE events ATTACH PARTITION events_%1$s
-  FOR VALUES FROM (%1$L) TO (%2$L)', ${today}, ${today}::date + 1); END $$; ALTER TABLE events ATTACH PARTITION events_default DEFAULT`
+  FOR VALUES FROM (%1$L) TO (%2$L)', ${today}, ${today}::date + 1); END $$;
+  ALTER TABLE events ATTACH PARTITION events_default DEFAULT`
 
 test('refusals that mean "not now"', async t => {
   const postgres = await ownPostgres(t)

@@ -14,7 +14,8 @@ export interface RevokeLog {
   record: (site: string, visitorIds: readonly string[], revoke: Revoke, atMs: number) => Promise<void>
 }
 
-export function openRevokeLog (pool: Pool, keys: Keys): RevokeLog {
+/** `onForgotten`: landings were deleted, and may come again. */
+export function openRevokeLog (pool: Pool, keys: Keys, onForgotten: () => void = () => undefined): RevokeLog {
   return {
     async record (site, visitorIds, { ads, analytics, keepsLandings }, atMs) {
       if (visitorIds.length === 0) return
@@ -30,6 +31,7 @@ export function openRevokeLog (pool: Pool, keys: Keys): RevokeLog {
             ads_revoked_at = greatest(r.ads_revoked_at, excluded.ads_revoked_at),
             analytics_revoked_at = greatest(r.analytics_revoked_at, excluded.analytics_revoked_at)`,
         [site, visitors, ads ? atMs : null, analytics ? atMs : null, keepsLandings])
+        if (!keepsLandings) onForgotten()
       } catch (error) {
         if (!isOutage(error)) throw error
         throw new Unavailable('the revoke could not be stored', { cause: error })

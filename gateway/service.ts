@@ -4,6 +4,7 @@ import { endPool, openPool, sqlState, type Pool } from '../config/postgres.ts'
 import { alertWith, crowdAlertWith, spoolAlertWith, watchSpool } from './alerts.ts'
 import { openCrowdLog, type CrowdLog } from './crowd_log.ts'
 import { openCrowds, type Crowd, type CrowdLimits, type Crowds } from './crowds.ts'
+import { rememberTouches } from './durable.ts'
 import { openIngestLog } from './ingest.ts'
 import { countReceipt, type GatewayLog, type GatewayMetrics } from './journal.ts'
 import type { PlatformProxy } from './proxies.ts'
@@ -102,9 +103,11 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     onError: error => log.warn({ error: error.name, code: sqlState(error) }, 'postgres closed a connection')
   })
   const countries = new Map(sites.map(site => [site.name, site.defaultCountry]))
+  const keptTouches = rememberTouches()
   const ingest = openIngestLog({
     pool,
     keys,
+    keptTouches,
     countryOf: site => countries.get(site),
     spool,
     admit: spool === undefined ? undefined : options.admit,
@@ -128,7 +131,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     logger: log,
     metrics,
     script: await readScriptParts(),
-    revokes: openRevokeLog(pool, keys),
+    revokes: openRevokeLog(pool, keys, keptTouches.clear),
     crowds,
     clockOffsetMs: options.clockOffsetMs,
     isReady: async () => canSpool() || await canAnswer(pool),

@@ -48,8 +48,8 @@ async function appendPending (pending: readonly Pending[], deps: StoreDeps): Pro
   const { pool, keptTouches, seenKeys } = deps
   const rows = pending.map(({ row }) => row)
   const receipts = await appendRows(pool, rows, seenKeys)
-  for (const { site, visitor, touch } of rows) {
-    if (touch !== null && visitor !== null) keptTouches.add(touchName(site, visitor, touch))
+  for (const row of rows) {
+    if (row.touch !== null && row.visitor !== null) keptTouches.add(touchName(row, row.visitor, row.touch))
   }
   return receipts
 }

@@ -6,7 +6,7 @@ import { createMetrics } from '../config/metrics.ts'
 import { openCrowds, type Crowds } from '../gateway/crowds.ts'
 import { openIngestLog } from '../gateway/ingest.ts'
 import type { IngestLog } from '../gateway/arrival.ts'
-import type { IngestAlert } from '../gateway/durable.ts'
+import { rememberTouches, type IngestAlert } from '../gateway/durable.ts'
 import type { PlatformProxy } from '../gateway/proxies.ts'
 import { openRevokeLog, type RevokeLog } from '../gateway/revokes.ts'
 import type { Pressure } from '../gateway/pressure.ts'
@@ -131,8 +131,11 @@ export async function gatewayWorld (t: Test, options: WorldOptions = {}) {
   const lines: Record<string, unknown>[] = []
   const alerts: IngestAlert[] = []
   const write = (fields: object, message: string) => { lines.push({ ...fields, message }) }
+  const keptTouches = rememberTouches()
   const log = options.log ??
-    openIngestLog({ pool, keys: testKeys, countryOf: () => 'DE', onAlert: alert => { alerts.push(alert) } })
+    openIngestLog({
+      pool, keys: testKeys, countryOf: () => 'DE', keptTouches, onAlert: alert => { alerts.push(alert) }
+    })
   const metrics = createMetrics('test')
   const app = await buildGateway({
     sites: options.sites ?? [site],
@@ -144,7 +147,7 @@ export async function gatewayWorld (t: Test, options: WorldOptions = {}) {
     metrics,
     script: await readScriptParts(),
     crowds: options.crowds ?? openCrowds({ isKnown: () => false, onFound: () => undefined }),
-    revokes: options.revokes ?? openRevokeLog(pool, testKeys),
+    revokes: options.revokes ?? openRevokeLog(pool, testKeys, keptTouches.clear),
     isReady: async () => true,
     now: options.now,
     front: options.front,
