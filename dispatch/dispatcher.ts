@@ -6,13 +6,13 @@ import { startLoop } from './loop.ts'
 import { keepPartitions, type Retention } from './partitions.ts'
 import { promoteOnce } from './promoter.ts'
 import { routeOnce } from './route.ts'
-import { fromQueued, joinJobs, queueName, type Job, type QueuedJob } from './schedule.ts'
+import { joinJobs, queueName, type Job } from './schedule.ts'
 import { targetLabel } from './target.ts'
 import { verify } from './verify.ts'
 import { deliver } from './worker.ts'
 
 /** Subscribes to the jobs of a queue. config/queue.ts implements it. */
-export type Work = (queue: string, options: WorkOptions, handle: (jobs: QueuedJob[]) => Promise<void>) => void
+export type Work = (queue: string, options: WorkOptions, handle: (jobs: Job[]) => Promise<void>) => void
 
 export interface Dispatcher {
   /** A batch was committed: route it now. */
@@ -27,16 +27,6 @@ const perDestination = 4
 const jobsAtOnce = 10
 const hourMs = 3_600_000
 
-/** A job that is no job of ours, as one of an older build may be, is left to the promoter; its neighbours are not. */
-function readQueued (queued: QueuedJob, deps: Deps): Job[] {
-  try {
-    return [fromQueued(queued)]
-  } catch (error) {
-    deps.log.warn({ error: describeError(error) }, 'a job cannot be read')
-    return []
-  }
-}
-
 /** Starts everything; resolves when the workers are subscribed. */
 export async function startDispatcher (deps: Deps, work: Work, retention?: Retention): Promise<Dispatcher> {
   const onError = (what: string) => (error: unknown) => {
@@ -49,11 +39,11 @@ export async function startDispatcher (deps: Deps, work: Work, retention?: Reten
   for (const [type, targets] of byType) {
     const concurrency = Math.min(targets.length * perDestination, 16)
     work(queueName(type), { concurrency, perDestination, jobsAtOnce }, async jobs => {
-      for (const job of joinJobs(jobs.flatMap(queued => readQueued(queued, deps)))) {
+      for (const job of joinJobs(jobs)) {
         try {
           await (job.kind === 'verify' ? verify(job, deps) : deliver(job, deps))
         } catch (error) {
-          // Nothing is lost: what was promised to this job, the promoter gives to another.
+          // Nothing is lost: for what this job has left, the promoter makes another.
           onError('a job')(error)
         }
       }

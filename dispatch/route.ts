@@ -5,9 +5,10 @@ import { levelOf } from '../schema/event_names.ts'
 import type { Trust } from '../schema/event.ts'
 import { trusts } from '../schema/event.ts'
 import type { WaitingReason } from '../schema/outcome.ts'
+import { enterAgenda } from './agenda.ts'
 import type { Deps } from './deps.ts'
 import { describeError } from './deps.ts'
-import { enqueuePlan, planJobs } from './schedule.ts'
+import { planEntries } from './schedule.ts'
 import { numberList } from './sql_lists.ts'
 import { insertDeliveries, type NewDelivery } from './store.ts'
 import { targetLabel, wants, type Target } from './target.ts'
@@ -34,7 +35,7 @@ export function settleForMs (event: Pick<RoutedEvent, 'eventName' | 'isSigned' |
 /** Decides one event at one target: no delivery at all when the target does not want events of its level. */
 export function routeEvent (
   event: RoutedEvent, target: Target, isPaused: boolean, nowMs: number
-): NewDelivery | null {
+): NewDelivery & { dueAtMs: number } | null {
   if (!wants(target, event.eventName)) return null
   const delivery = { seq: event.seq, day: event.day, targetId: target.id, isTest: target.mode === 'test' }
   if (event.isBot) return { ...delivery, state: 'skipped', reason: 'bot', dueAtMs: nowMs }
@@ -160,11 +161,13 @@ async function routeEvents (
   const events = [...Map.groupBy(await readRows(tx, seqs, days), row => row.event_seq).values()].map(readEvent)
   const deliveries = events.flatMap(event => deps.targets.ofSite(event.site).flatMap(target =>
     routeEvent(event, target, pausedIds.has(target.id), nowMs) ?? []))
-  const sendable = deliveries.filter(({ state, reason }) => state === 'waiting' && reason !== 'destination_paused')
-  const plan = planJobs(sendable, nowMs, deps.timings.promiseMs)
-  const holds = new Map(sendable.map((delivery, index) => [delivery, plan.holdsMs[index] ?? 0]))
-  await insertDeliveries(tx, deliveries.map(delivery => ({ ...delivery, holdMs: holds.get(delivery) ?? 0 })))
-  await enqueuePlan(tx, deps.enqueue, plan.jobs, id => deps.targets.byId(id)?.destination.type ?? '')
+  const waiting = deliveries.filter(({ state }) => state === 'waiting')
+  const { entries, places } = planEntries(waiting.map(({ reason, ...delivery }) => (
+    { ...delivery, lingers: reason === 'lingering', isPaused: reason === 'destination_paused' }
+  )), nowMs, deps.timings.promiseMs)
+  const ids = await enterAgenda(tx, deps.enqueue, entries, id => deps.targets.byId(id)?.destination.type ?? '')
+  const entryOf = new Map(waiting.map((delivery, index) => [delivery, ids[places[index] ?? -1] ?? null]))
+  await insertDeliveries(tx, deliveries.map(one => ({ ...one, agendaId: entryOf.get(one) ?? null })))
   for (const { state, reason, targetId } of deliveries) {
     if (state === 'skipped') deps.metrics.deliveryOutcomes.inc({ destination: labelOf(deps, targetId), state, reason })
   }
