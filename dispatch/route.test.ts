@@ -37,6 +37,7 @@ test('what a target is given', t => {
   t.match(route({}), { state: 'waiting', reason: 'new', dueAtMs: now, isTest: false })
   t.match(route({ hasContact: false }), { state: 'waiting', reason: 'settling', dueAtMs: now + 20_000 })
   t.match(route({ hasContact: false, receivedAtMs: now - 60_000 }), { reason: 'new', dueAtMs: now }, 'settled already')
+  t.match(route({ receivedAtMs: now + 5 }), { reason: 'new', dueAtMs: now }, 'received while the round was under way')
   t.match(route({ isBot: true }), { state: 'skipped', reason: 'bot' })
   t.equal(route({ eventName: 'page_view' }), null)
   t.match(route({ eventName: 'page_view' }, { events: 'all' }), { reason: 'new' })

@@ -39,7 +39,9 @@ export function routeEvent (
   if (!wants(target, event.eventName)) return null
   const delivery = { seq: event.seq, day: event.day, targetId: target.id, isTest: target.mode === 'test' }
   if (event.isBot) return { ...delivery, state: 'skipped', reason: 'bot', dueAtMs: nowMs }
-  const settledAtMs = event.receivedAtMs + settleForMs(event)
+  const settleMs = settleForMs(event)
+  // A round may have begun before what it routes was received: that alone is no settling.
+  const settledAtMs = settleMs === 0 ? nowMs : event.receivedAtMs + settleMs
   const lingerMs = target.destination.lingerMs
   const dueAtMs = Math.max(settledAtMs, nowMs + lingerMs)
   let reason: WaitingReason = 'new'
