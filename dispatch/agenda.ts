@@ -1,8 +1,8 @@
-// The agenda: what waits, in entries of deliveries that fall due together. Whoever holds an entry may send and settle its
-// deliveries; nobody else may.
+// The agenda: what waits, in entries of deliveries that fall due together. Whoever holds an entry may send and settle
+// its deliveries; nobody else may.
 import { prepared, type Queryable } from '../config/postgres.ts'
 import type { QueueJob } from '../config/queue.ts'
-import { joinJobs, queueName, type Entry, type Job } from './schedule.ts'
+import { joinJobs, queueName, type Entry, type Job, type SendJob } from './schedule.ts'
 import { numberList } from './sql_lists.ts'
 import type { Target } from './target.ts'
 
@@ -32,14 +32,8 @@ export async function enterAgenda (
     numberList(each(one => one.seqs.length)), numberList(entries.flatMap(one => one.seqs))
   ])
   const ids = rows.map(row => row.id)
-  await enqueueEntries(tx, enqueue, entries.map((entry, index) => ({
-    id: ids[index] ?? 0,
-    targetId: entry.targetId,
-    day: entry.day,
-    events: entry.seqs.length,
-    isIsolation: entry.isIsolation,
-    job: entry.job
-  })), typeOf)
+  await enqueueEntries(tx, enqueue, entries.map((entry, index) => (
+    { ...entry, id: ids[index] ?? 0, events: entry.seqs.length })), typeOf)
   return ids
 }
 
@@ -54,18 +48,16 @@ export type Waking = Pick<Entry, 'targetId' | 'day' | 'isIsolation' | 'job'> & {
 export async function enqueueEntries (
   tx: Queryable, enqueue: Enqueue, entries: readonly Waking[], typeOf: (targetId: number) => string
 ): Promise<void> {
-  const queued = entries.flatMap(({ id, targetId, day, events, isIsolation, job }) => job === null
-    ? []
-    : [{ targetId, startAtMs: job.startAtMs, job: {
-        kind: 'send' as const, target_id: targetId, day, agenda_ids: [id], events, is_isolation: isIsolation
-      } }])
-  for (const [type, ofType] of Map.groupBy(queued, one => typeOf(one.targetId))) {
-    const together = [...Map.groupBy(ofType, one => one.startAtMs)]
-    const jobs = together.flatMap(([startAtMs, ofStart]) => joinJobs(ofStart.map(one => one.job)).map(data => (
-      { data, startAtMs, group: String(data.target_id) })))
-    await enqueue(tx, queueName(type), jobs)
+  const near = entries.filter(one => one.job !== null)
+  for (const [type, ofType] of Map.groupBy(near, one => typeOf(one.targetId))) {
+    const together = [...Map.groupBy(ofType, one => one.job?.startAtMs ?? null)]
+    await enqueue(tx, queueName(type), together.flatMap(([startAtMs, starting]) =>
+      joinJobs(starting.map(jobOf)).map(data => ({ data, startAtMs, group: String(data.target_id) }))))
   }
 }
+
+const jobOf = ({ id, targetId, day, events, isIsolation }: Waking): SendJob =>
+  ({ kind: 'send', target_id: targetId, day, agenda_ids: [id], events, is_isolation: isIsolation })
 
 /** The parameters by which SQL knows a claim. */
 export const entriesOf = ({ agendaIds }: Claim): string => numberList(agendaIds)

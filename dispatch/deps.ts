@@ -10,7 +10,10 @@ import type { Tokens } from './token.ts'
 
 /** Durations of the machinery, in milliseconds. */
 export interface Timings {
-  /** How long entries of the agenda are the worker's own, from the last time it began to send: three times the longest request (reliability-and-security.md §3.2.11). */
+  /**
+   * How long what a worker has taken is its own, from when it last began to send: three times the longest request
+   * (reliability-and-security.md §3.2.11).
+   */
   leaseMs: number
   /** How long after it falls due an entry of the agenda waits for its job, before the promoter makes another. */
   promiseMs: number

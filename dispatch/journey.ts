@@ -169,7 +169,8 @@ async function readDestinations (
 ): Promise<JourneyDestination[]> {
   const { rows } = await deps.pool.query<DestinationRow>(`
     SELECT p.id, p.name, p.type, p.paused_at, p.paused_detail, d.state::text AS state, d.reason, d.detail,
-      coalesce(a.due_at, d.decided_at, t.ended_at) AS at, CASE WHEN d.state = 'accepted' THEN t.verify_at END AS verify_at
+      coalesce(a.due_at, d.decided_at, t.ended_at) AS at,
+      CASE WHEN d.state = 'accepted' THEN t.verify_at END AS verify_at
     FROM destinations p
     LEFT JOIN deliveries d ON d.destination_id = p.id AND d.event_seq = $2 AND d.day = $3
     LEFT JOIN agenda a ON a.id = d.agenda_id

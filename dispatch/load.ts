@@ -107,8 +107,9 @@ export async function load (job: SendJob, target: Target, deps: LoadDeps): Promi
  */
 async function takeJob ({ pool, timings }: LoadDeps, job: SendJob, { destination }: Target): Promise<DueEvent[]> {
   const { lingerMs, limits } = destination
+  const companyMs = job.is_isolation || lingerMs === 0 ? 0 : lingerMs + bucketMs
   const { rows } = await pool.query<DeliveryRow & (PartRow | { seq: null })>(prepared(pool, jobStatement),
-    [job.target_id, job.day, numberList(job.agenda_ids), timings.leaseMs, job.is_isolation || lingerMs === 0 ? 0 : lingerMs + bucketMs, limits.events])
+    [job.target_id, job.day, numberList(job.agenda_ids), timings.leaseMs, companyMs, limits.events])
   const events = new Map<number, DueEvent>()
   for (const row of rows) {
     const known = events.get(row.event_seq)

@@ -30,8 +30,8 @@ export async function promoteOnce (deps: Deps): Promise<boolean> {
 interface Woken { id: number, day: string, events: number, isIsolation: boolean, due_ms: number, now_ms: number }
 
 /**
- * Promotes one target's entries, unless it is paused. Nobody holds them from then on: a worker that did is too late, and
- * what it has begun is ended by whoever takes the entry next. The number of entries that got a job.
+ * Promotes one target's entries, unless it is paused. Nobody holds them from then on: a worker that did is too late,
+ * and what it has begun is ended by whoever takes the entry next. The number of entries that got a job.
  */
 async function promote (deps: Deps, target: Target): Promise<number> {
   return await withTransaction(deps.pool, async tx => {

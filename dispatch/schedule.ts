@@ -1,5 +1,5 @@
-// Plans what waits: which deliveries fall due together, and which of them get a job now. Pure. An entry of the agenda is
-// the truth (agenda.ts); a job only wakes a worker for it.
+// Plans what waits: which deliveries fall due together, and which of them get a job now. Pure. An entry of the agenda
+// is the truth (agenda.ts); a job only wakes a worker for it.
 
 /** Work further away than this has no job: the promoter makes it when it comes near. */
 export const horizonMs = 15 * 60_000

@@ -117,8 +117,8 @@ function sendAgain (
 }
 
 /**
- * The verdict counts only where the attempt is still the delivery's newest and no verdict came before. What is still open
- * is asked for again, of the whole attempt, at the earliest of its times; without any, never.
+ * The verdict counts only where the attempt is still the delivery's newest and no verdict came before. What is still
+ * open is asked for again, of the whole attempt, at the earliest of its times; without any, never.
  */
 async function write (deps: Deps, target: Target, job: VerifyJob, settlements: readonly Settlement[]): Promise<void> {
   const pick = <V>(value: (one: Settlement) => V) => settlements.map(value)
