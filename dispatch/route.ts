@@ -67,7 +67,11 @@ const eventsAtOnce = 2000
 /** From then on a batch is routed event by event. */
 const patience = 3
 
-/** Routes what is there; true when there may be more at once. Throws when Postgres cannot serve. */
+/**
+ * Routes what is there; true when there may be more at once. Throws when Postgres cannot serve. If a crash of the server
+ * makes it forget a round, its batches are on the list again, and nothing of it has left: an attempt is durable before
+ * that, and with it all that was committed earlier.
+ */
 export async function routeOnce (deps: Deps): Promise<boolean> {
   let claimed: Batch[] = []
   try {
@@ -82,7 +86,7 @@ export async function routeOnce (deps: Deps): Promise<boolean> {
       else await routeEvents(tx, deps, seqs, days, moment)
       deps.metrics.routedBatches.inc({ outcome: 'routed' }, claimed.length)
       return true
-    })
+    }, 'forgetful')
   } catch (error) {
     if (isOutage(error) || claimed.length === 0) throw error
     // The batches themselves are at fault: each is tried again alone, later, and in the end event by event.

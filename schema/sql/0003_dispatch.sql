@@ -82,15 +82,16 @@ END $$;
 -- what is still to be sent of them, once for each part of the event; the columns of the part are null where there is
 -- none. A destination that lingers (p_linger_ms) takes entries of others that are nearly due with it, up to p_most events.
 -- What was begun under an earlier fence has no end, and its answer is lost: that is written before anything else.
--- The parts of each event are looked up by their key: the plan is made while the day's partition is empty, and without
--- OFFSET it may then read the whole day for each event.
+-- Deliveries and parts are each read by their keys, then joined: the plan is made while the day's partition is empty, and
+-- a loop over both may then read the whole day for each event.
+-- Nothing leaves before begin_attempt() has made durable what came before it, so this need not wait for the disk.
 CREATE FUNCTION take_job (p_destination smallint, p_day date, p_entries bigint[], p_lease_ms float8, p_linger_ms float8,
   p_most integer) RETURNS TABLE (
   fence bigint, agenda_id bigint, event_seq bigint, attempts smallint, is_test boolean, reason text,
   after_delivery bigint, attempt_id bigint, first_attempt_id bigint, seq bigint, receipt_id uuid, site text, trust trust,
   event_name text, event_id text, received_at timestamptz, occurred_at timestamptz, lead_id text, visitor bytea,
   sealed bytea, sealed_client bytea)
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off
 SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
@@ -99,6 +100,7 @@ DECLARE
   seqs bigint[];
   own_fence bigint := nextval('agenda_id');
 BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
   SELECT array_agg(free.id), array_agg(free.fence) FILTER (WHERE free.fence IS NOT NULL) INTO own, earlier FROM (
     SELECT a.id, a.fence FROM agenda a WHERE a.id = ANY (p_entries) AND (NOT a.is_held OR a.wake_at <= now())
     ORDER BY a.id FOR UPDATE SKIP LOCKED
@@ -132,9 +134,8 @@ BEGIN
         SELECT l.lead_id FROM leads l WHERE l.site = e.site AND l.event_seq = e.event_seq
       ) END, e.visitor, e.sealed, e.sealed_client
     FROM deliveries d
-    LEFT JOIN LATERAL (
-      SELECT * FROM events p WHERE p.event_seq = d.event_seq AND p.day = p_day OFFSET 0
-    ) AS e ON true
+    LEFT JOIN (SELECT * FROM events p WHERE p.event_seq = ANY (seqs) AND p.day = p_day OFFSET 0) AS e
+      ON e.event_seq = d.event_seq
     WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (seqs)
       AND d.state = 'waiting' AND d.agenda_id = ANY (own);
   -- Entries that a crash left behind. One among others waits until it is promoted alone.
@@ -177,12 +178,20 @@ END $$;
 CREATE FUNCTION begin_attempt (p_destination smallint, p_day date, p_entries bigint[], p_fence bigint,
   p_lease_ms float8, p_seqs bigint[], p_resend_of bigint, p_part_seqs jsonb) RETURNS SETOF bigint
 LANGUAGE plpgsql AS $$
+DECLARE
+  held integer;
+  held_until timestamptz;
 BEGIN
-  IF NOT EXISTS (SELECT FROM hold_entries(p_entries, p_fence)) THEN
+  SELECT count(*), min(own.wake_at) INTO held, held_until FROM (
+    SELECT a.wake_at FROM agenda a WHERE a.id = ANY (p_entries) AND a.fence = p_fence AND a.is_held
+    ORDER BY a.id FOR UPDATE
+  ) AS own;
+  IF held < cardinality(p_entries) THEN
     RETURN;
   END IF;
-  UPDATE agenda a SET wake_at = now() + make_interval(secs => p_lease_ms / 1000)
-    WHERE a.id = ANY (p_entries) AND a.wake_at < now() + make_interval(secs => p_lease_ms * 0.9 / 1000);
+  IF held_until < now() + make_interval(secs => p_lease_ms * 0.9 / 1000) THEN
+    UPDATE agenda a SET wake_at = now() + make_interval(secs => p_lease_ms / 1000) WHERE a.id = ANY (p_entries);
+  END IF;
   RETURN QUERY INSERT INTO attempts (day, destination_id, fence, resend_of, event_seqs, part_seqs)
     VALUES (p_day, p_destination, p_fence, p_resend_of, p_seqs, p_part_seqs) RETURNING id;
 END $$;
