@@ -78,6 +78,6 @@ async function askVerdicts (deps: Deps, target: Target): Promise<number> {
 /** Closes what has waited too long for destinations that left the settings. */
 async function closeRemoved (deps: Deps): Promise<void> {
   const known = deps.targets.all.map(target => target.id)
-  await deps.pool.query('SELECT close_entries(id, $2, $3) FROM destinations WHERE id <> ALL($1)',
+  await deps.pool.query('SELECT close_removed(id, $2, $3) FROM destinations WHERE id <> ALL($1)',
     [known, removedGrace, roundSize])
 }

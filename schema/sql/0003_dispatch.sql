@@ -78,29 +78,14 @@ BEGIN
     FROM events e WHERE e.event_seq = ANY (p_seqs) AND e.day = p_day;
 END $$;
 
--- Takes the entries of a job that nobody holds, for the length of the lease: the fence under which they are held, and
--- what is still to be sent of them, once for each part of the event; the columns of the part are null where there is
--- none. A destination that lingers (p_linger_ms) takes entries of others that are nearly due with it, up to p_most events.
--- What was begun under an earlier fence has no end, and its answer is lost: that is written before anything else.
--- Deliveries and parts are each read by their keys, then joined: the plan is made while the day's partition is empty, and
--- a loop over both may then read the whole day for each event.
--- Nothing leaves before begin_attempt() has made durable what came before it, so this need not wait for the disk.
-CREATE FUNCTION take_job (p_destination smallint, p_day date, p_entries bigint[], p_lease_ms float8, p_linger_ms float8,
-  p_most integer) RETURNS TABLE (
-  fence bigint, agenda_id bigint, event_seq bigint, attempts smallint, is_test boolean, reason text,
-  after_delivery bigint, attempt_id bigint, first_attempt_id bigint, seq bigint, receipt_id uuid, site text, trust trust,
-  event_name text, event_id text, received_at timestamptz, occurred_at timestamptz, lead_id text, visitor bytea,
-  sealed bytea, sealed_client bytea)
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off
-SET plan_cache_mode = force_custom_plan AS $$
-#variable_conflict use_column
-DECLARE
-  own bigint[];
-  earlier bigint[];
-  seqs bigint[];
-  own_fence bigint := nextval('agenda_id');
+-- Takes entries that nobody holds, for the length of the lease: which, what was planned in them, the fence under which
+-- they are held, and the fences under which they were held before. A destination that lingers (p_linger_ms) takes
+-- entries of others that are nearly due with it, up to p_most events. No row: all are held.
+-- The agenda is no partition of a day, so its plans need not be made anew for each call.
+CREATE FUNCTION take_entries (p_destination smallint, p_day date, p_entries bigint[], p_lease_ms float8,
+  p_linger_ms float8, p_most integer) RETURNS TABLE (own bigint[], seqs bigint[], own_fence bigint, earlier bigint[])
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-  PERFORM set_config('synchronous_commit', 'off', true);
   SELECT array_agg(free.id), array_agg(free.fence) FILTER (WHERE free.fence IS NOT NULL) INTO own, earlier FROM (
     SELECT a.id, a.fence FROM agenda a WHERE a.id = ANY (p_entries) AND (NOT a.is_held OR a.wake_at <= now())
     ORDER BY a.id FOR UPDATE SKIP LOCKED
@@ -119,28 +104,55 @@ BEGIN
         ) AS near
       ) AS c WHERE c.events <= p_most - (SELECT sum(a.events) FROM agenda a WHERE a.id = ANY (own)));
   END IF;
+  own_fence := nextval('agenda_id');
   WITH taken AS (
     UPDATE agenda a SET fence = own_fence, is_held = true, wake_at = now() + make_interval(secs => p_lease_ms / 1000)
     WHERE a.id = ANY (own) RETURNING a.event_seqs
   )
   SELECT array_agg(u.seq) INTO seqs FROM taken CROSS JOIN LATERAL unnest(taken.event_seqs) AS u (seq);
-  IF earlier IS NOT NULL THEN
-    PERFORM lose_attempts(p_destination, p_day, earlier);
+  RETURN NEXT;
+END $$;
+
+-- Takes the entries of a job, and reads what is still to be sent of them, once for each part of the event; the columns of
+-- the part are null where there is none. What was begun under an earlier fence has no end, and its answer is lost: that
+-- is written before anything else.
+-- Deliveries and parts are each read by their keys, then joined: the plan is made while the day's partition is empty, and
+-- a loop over both may then read the whole day for each event.
+-- Nothing leaves before begin_attempt() has made durable what came before it, so this need not wait for the disk.
+CREATE FUNCTION take_job (p_destination smallint, p_day date, p_entries bigint[], p_lease_ms float8, p_linger_ms float8,
+  p_most integer) RETURNS TABLE (
+  fence bigint, agenda_id bigint, event_seq bigint, attempts smallint, is_test boolean, reason text,
+  after_delivery bigint, attempt_id bigint, first_attempt_id bigint, seq bigint, receipt_id uuid, site text, trust trust,
+  event_name text, event_id text, received_at timestamptz, occurred_at timestamptz, lead_id text, visitor bytea,
+  sealed bytea, sealed_client bytea)
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off
+SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+  taken record;
+BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
+  SELECT * INTO taken FROM take_entries(p_destination, p_day, p_entries, p_lease_ms, p_linger_ms, p_most);
+  IF taken.own IS NULL THEN
+    RETURN;
   END IF;
-  RETURN QUERY SELECT own_fence, d.agenda_id, d.event_seq, d.attempts, d.is_test, d.reason, d.after_delivery,
+  IF taken.earlier IS NOT NULL THEN
+    PERFORM lose_attempts(p_destination, p_day, taken.earlier);
+  END IF;
+  RETURN QUERY SELECT taken.own_fence, d.agenda_id, d.event_seq, d.attempts, d.is_test, d.reason, d.after_delivery,
       d.attempt_id, coalesce(d.first_attempt_id, d.attempt_id), e.seq, e.receipt_id, e.site, e.trust, e.event_name,
       e.event_id, e.received_at, e.occurred_at,
       CASE WHEN e.is_lead THEN (
         SELECT l.lead_id FROM leads l WHERE l.site = e.site AND l.event_seq = e.event_seq
       ) END, e.visitor, e.sealed, e.sealed_client
     FROM deliveries d
-    LEFT JOIN (SELECT * FROM events p WHERE p.event_seq = ANY (seqs) AND p.day = p_day OFFSET 0) AS e
+    LEFT JOIN (SELECT * FROM events p WHERE p.event_seq = ANY (taken.seqs) AND p.day = p_day OFFSET 0) AS e
       ON e.event_seq = d.event_seq
-    WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (seqs)
-      AND d.state = 'waiting' AND d.agenda_id = ANY (own);
+    WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (taken.seqs)
+      AND d.state = 'waiting' AND d.agenda_id = ANY (taken.own);
   -- Entries that a crash left behind. One among others waits until it is promoted alone.
   IF NOT FOUND THEN
-    DELETE FROM agenda a WHERE a.id = ANY (own);
+    DELETE FROM agenda a WHERE a.id = ANY (taken.own);
   END IF;
 END $$;
 
@@ -196,13 +208,27 @@ BEGIN
     VALUES (p_day, p_destination, p_fence, p_resend_of, p_seqs, p_part_seqs) RETURNING id;
 END $$;
 
+-- Locks entries that are about to be closed.
+CREATE FUNCTION lock_entries (p_entries bigint[]) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+  PERFORM FROM agenda a WHERE a.id = ANY (p_entries) ORDER BY a.id FOR UPDATE;
+END $$;
+
+-- Takes entries off the agenda, in which nothing waits any more.
+CREATE FUNCTION close_entries (p_entries bigint[]) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+  DELETE FROM agenda a WHERE a.id = ANY (p_entries);
+END $$;
+
 -- Ends an attempt; the time of the transaction in Unix milliseconds. No row: it was ended before, and whoever asks is a
 -- zombie whose deliveries somebody else has taken over. p_closed: the entries that will be deleted.
 CREATE FUNCTION end_attempt (p_attempt bigint, p_day date, p_http_status smallint, p_duration_ms integer, p_result text,
   p_trace text, p_said text, p_verify_after_ms float8, p_closed bigint[]) RETURNS TABLE (now_ms float8)
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
-  PERFORM FROM agenda a WHERE a.id = ANY (p_closed) ORDER BY a.id FOR UPDATE;
+  PERFORM lock_entries(p_closed);
   RETURN QUERY UPDATE attempts a SET ended_at = now(), http_status = p_http_status, duration_ms = p_duration_ms,
       result = p_result, network_trace = p_trace, network_said = p_said,
       verify_at = now() + make_interval(secs => p_verify_after_ms / 1000)
@@ -230,11 +256,11 @@ BEGIN
       AND d.agenda_id = ANY (p_entries);
     done := done + p_sizes[i];
   END LOOP;
-  DELETE FROM agenda a WHERE a.id = ANY (p_closed);
+  PERFORM close_entries(p_closed);
 END $$;
 
 -- Closes what has waited for a destination that is no longer in the settings for longer than a grace.
-CREATE FUNCTION close_entries (p_destination smallint, p_grace interval, p_most integer) RETURNS void
+CREATE FUNCTION close_removed (p_destination smallint, p_grace interval, p_most integer) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
   closed record;
@@ -264,6 +290,6 @@ CREATE INDEX failed_events_failed_at ON failed_events (failed_at);
 -- Down Migration
 
 DROP INDEX failed_events_failed_at, event_keys_day, events_client;
-DROP FUNCTION close_entries, settle_deliveries, end_attempt, begin_attempt, hold_entries, lose_attempts, take_job, read_arrivals,
-  insert_deliveries, enter_agenda, take_rate_token;
+DROP FUNCTION close_removed, settle_deliveries, end_attempt, close_entries, lock_entries, begin_attempt, hold_entries,
+  lose_attempts, take_job, take_entries, read_arrivals, insert_deliveries, enter_agenda, take_rate_token;
 DROP TABLE rate_budgets;
