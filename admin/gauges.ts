@@ -44,15 +44,17 @@ export function createGaugeReader (deps: GaugeDeps): () => Promise<void> {
 
 async function readDatabase (metrics: Metrics, db: Queryable): Promise<void> {
   interface Backlog { destination: string, state: string, open: number, late: number | null }
+  // Read from the agenda and the open questions, never from the deliveries themselves: what an entry that is being sent
+  // has settled already counts until all of it is, and what an attempt was refused counts with what it was accepted.
   const { rows: backlog } = await db.query<Backlog>(`
     SELECT d.site || '/' || d.name AS destination, s.state, s.open, s.late
     FROM (
-      SELECT destination_id, 'waiting' AS state, count(*) AS open,
+      SELECT destination_id, 'waiting' AS state, sum(events) AS open,
         greatest(0, extract(epoch FROM now() - min(due_at)))::float8 AS late
-      FROM deliveries WHERE state = 'waiting' GROUP BY destination_id
+      FROM agenda GROUP BY destination_id
       UNION ALL
-      SELECT destination_id, 'accepted', count(*), NULL
-      FROM deliveries WHERE state = 'accepted' AND verify_at IS NOT NULL GROUP BY destination_id
+      SELECT destination_id, 'accepted', sum(cardinality(event_seqs)), NULL
+      FROM attempts WHERE verify_at IS NOT NULL GROUP BY destination_id
     ) AS s JOIN destinations d ON d.id = s.destination_id`)
   const { rows: destinations } = await db.query<{ destination: string, paused: boolean }>(
     'SELECT site || \'/\' || name AS destination, paused_at IS NOT NULL AS paused FROM destinations')

@@ -77,7 +77,7 @@ test('gauges of the ledger', async t => {
   await routeOnce(deps)
   await storeEvent(pool)
   await pool.query('UPDATE destinations SET paused_at = now() WHERE id = 2')
-  await pool.query('UPDATE deliveries SET due_at = now() - interval \'100 s\' WHERE destination_id = 1')
+  await pool.query('UPDATE agenda SET due_at = now() - interval \'100 s\' WHERE destination_id = 1')
   let nowMs = 0
   const errors: unknown[] = []
   const read = createGaugeReader({

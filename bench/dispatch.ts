@@ -62,7 +62,7 @@ async function untilDelivered ({ pool }: Database, { report }: Networks, count: 
     return events >= count
   }, 50)
   await until(async () => {
-    const { rows } = await pool.query('SELECT FROM deliveries WHERE state = \'waiting\' LIMIT 1')
+    const { rows } = await pool.query('SELECT FROM agenda LIMIT 1')
     return rows.length === 0
   })
   return events / requests

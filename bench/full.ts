@@ -18,8 +18,8 @@ async function fill ({ pool }: Database): Promise<void> {
     await pool.query(`INSERT INTO event_keys (site, digest, event_seq, day)
       SELECT 'main', decode(md5(n::text), 'hex'), n, (now() AT TIME ZONE 'UTC')::date
       FROM generate_series($1::bigint, $2::bigint) AS n`, range)
-    await pool.query(`INSERT INTO deliveries (event_seq, due_at, hold_until, destination_id, attempts, day, state)
-      SELECT n, now(), now(), 1000 + d, 1, (now() AT TIME ZONE 'UTC')::date, 'delivered'
+    await pool.query(`INSERT INTO deliveries (event_seq, attempt_id, destination_id, attempts, day, state)
+      SELECT n, 1, 1000 + d, 1, (now() AT TIME ZONE 'UTC')::date, 'delivered'
       FROM generate_series($1::bigint, $2::bigint) AS n, generate_series(1, $3) AS d`, [...range, destinations])
   }
   await pool.query('SELECT setval(\'part_seq\', $1)', [keys + 1])

@@ -12,7 +12,7 @@ const patienceMs = 2000
 async function readBacklogMs ({ pool }: Database): Promise<number> {
   const { rows } = await pool.query<{ ms: number }>(`
     SELECT (extract(epoch FROM greatest(
-      (SELECT now() - min(due_at) FROM deliveries WHERE state = 'waiting' AND due_at <= now()),
+      (SELECT now() - min(due_at) FROM agenda WHERE due_at <= now()),
       (SELECT now() - min(received_at) FROM unrouted_batches), '0'::interval)) * 1000)::float8 AS ms`)
   return rows[0]?.ms ?? 0
 }

@@ -25,6 +25,8 @@ export interface PoolOptions {
   queryTimeoutMs?: number
   idleInTransactionTimeoutMs?: number
   lockTimeoutMs?: number
+  /** Its commits do not wait for the disk: a crash of the server may forget the newest, never one without all later. */
+  isForgetful?: boolean
 }
 
 const int8Array = 1016
@@ -60,7 +62,8 @@ export function openPool (options: PoolOptions): Pool {
     : {
         statement_timeout: options.statementTimeoutMs ?? 2500,
         idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 5000,
-        lock_timeout: options.lockTimeoutMs ?? 1000
+        lock_timeout: options.lockTimeoutMs ?? 1000,
+        ...(options.isForgetful === true ? { options: '-c synchronous_commit=off' } : {})
       }
   const sockets = trackSockets()
   const pool = new pg.Pool({
@@ -174,13 +177,16 @@ const lastErrors = new WeakMap<pg.ClientBase, Error>()
 /**
  * Runs `work` between BEGIN and COMMIT. Rolls back and rethrows when it throws. After an outage or a client-side
  * time-out nobody knows what the connection is doing, so it is destroyed. An outage thrown by COMMIT is ambiguous: the
- * work may or may not be durable.
+ * work may or may not be durable. Of what is `forgetful`, COMMIT does not wait for the disk: the next commit that does
+ * makes it durable as well, and a crash before that forgets both.
  */
-export async function withTransaction<T> (pool: Pool, work: (tx: PoolClient) => Promise<T>): Promise<T> {
+export async function withTransaction<T> (
+  pool: Pool, work: (tx: PoolClient) => Promise<T>, kind: 'durable' | 'forgetful' = 'durable'
+): Promise<T> {
   const client = await pool.connect()
   let broken = false
   try {
-    await client.query('BEGIN')
+    await client.query(kind === 'durable' ? 'BEGIN' : 'BEGIN; SET LOCAL synchronous_commit = off')
     const result = await work(client)
     await client.query('COMMIT')
     return result

@@ -180,7 +180,9 @@ export async function openQueue (options: QueueOptions): Promise<JobQueue> {
   })
   boss.on('error', error => { onError(toError(error)) })
   boss.on('warning', warning => onWarning?.(warning.message))
-  const pool = openPool({ ...patience, url, name: 'postern queue', onError, max: 3 })
+  // What a crash of the server makes it forget is done again: a job that was taken or ended is there once more, and its
+  // worker finds in the ledger that nothing is left to do.
+  const pool = openPool({ ...patience, url, name: 'postern queue', onError, max: 3, isForgetful: true })
   const db = statementsOf(pool)
   const pumps = new Map<string, Pump>()
   const wakeAll = () => { for (const pump of pumps.values()) pump.wake() }

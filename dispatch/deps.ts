@@ -2,17 +2,20 @@
 import type { Keys } from '../config/keys.ts'
 import type { Metrics } from '../config/metrics.ts'
 import type { Pool } from '../config/postgres.ts'
+import type { Enqueue } from './agenda.ts'
 import type { Breaker } from './breaker.ts'
-import type { Enqueue } from './schedule.ts'
 import type { Sender } from './send.ts'
 import type { Target } from './target.ts'
 import type { Tokens } from './token.ts'
 
 /** Durations of the machinery, in milliseconds. */
 export interface Timings {
-  /** How long an attempt is the worker's own: three times the longest request (reliability-and-security.md §3.2.11). */
+  /**
+   * How long what a worker has taken is its own, from when it last began to send: three times the longest request
+   * (reliability-and-security.md §3.2.11).
+   */
   leaseMs: number
-  /** How long after it falls due a delivery waits for its job, before the promoter makes another. */
+  /** How long after it falls due an entry of the agenda waits for its job, before the promoter makes another. */
   promiseMs: number
   /** How long one job may go on starting requests; the rest gets a job of its own. */
   jobBudgetMs: number

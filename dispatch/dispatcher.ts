@@ -6,15 +6,13 @@ import { startLoop } from './loop.ts'
 import { keepPartitions, type Retention } from './partitions.ts'
 import { promoteOnce } from './promoter.ts'
 import { routeOnce } from './route.ts'
-import { fromQueued, joinJobs, queueName, type Job, type QueuedJob } from './schedule.ts'
+import { isJob, joinJobs, queueName, type Job } from './schedule.ts'
 import { targetLabel } from './target.ts'
 import { verify } from './verify.ts'
 import { deliver } from './worker.ts'
 
 /** Subscribes to the jobs of a queue. config/queue.ts implements it. */
-export type Work = (
-  queue: string, options: WorkOptions<QueuedJob>, handle: (jobs: QueuedJob[]) => Promise<void>
-) => void
+export type Work = (queue: string, options: WorkOptions<Job>, handle: (jobs: Job[]) => Promise<void>) => void
 
 export interface Dispatcher {
   /** A batch was committed: route it now. */
@@ -29,29 +27,15 @@ const perDestination = 4
 const jobsAtOnce = 10
 const hourMs = 3_600_000
 
-/** Nothing where it is no job of ours, as one of an older build may be: its deliveries are left to the promoter. */
-function readQueued (queued: QueuedJob): Job[] {
-  try {
-    return [fromQueued(queued)]
-  } catch {
-    return []
-  }
-}
-
 /** Divides jobs of a destination into those that become one: what cannot be joined is carried out side by side. */
-function divide (queued: QueuedJob[]): QueuedJob[][] {
-  const parts: { queued: QueuedJob[], jobs: Job[] }[] = []
-  for (const one of queued) {
-    const jobs = readQueued(one)
-    const company = parts.find(part => joinJobs([...part.jobs, ...jobs]).length === 1)
-    if (company === undefined) {
-      parts.push({ queued: [one], jobs })
-    } else {
-      company.queued.push(one)
-      company.jobs.push(...jobs)
-    }
+function divide (jobs: Job[]): Job[][] {
+  const parts: Job[][] = []
+  for (const job of jobs) {
+    const company = parts.find(part => joinJobs([...part, job].filter(isJob)).length <= 1)
+    if (company === undefined) parts.push([job])
+    else company.push(job)
   }
-  return parts.map(part => part.queued)
+  return parts
 }
 
 /** Starts everything; resolves when the workers are subscribed. */
@@ -65,14 +49,14 @@ export async function startDispatcher (deps: Deps, work: Work, retention?: Reten
   const byType = Map.groupBy(deps.targets.all, target => target.destination.type)
   for (const [type, targets] of byType) {
     const concurrency = Math.min(targets.length * perDestination, 16)
-    work(queueName(type), { concurrency, perDestination, jobsAtOnce, divide }, async queued => {
-      const jobs = queued.flatMap(readQueued)
-      if (jobs.length < queued.length) deps.log.warn({ jobs: queued.length - jobs.length }, 'jobs cannot be read')
+    work(queueName(type), { concurrency, perDestination, jobsAtOnce, divide }, async given => {
+      const jobs = given.filter(isJob)
+      if (jobs.length < given.length) deps.log.warn({ jobs: given.length - jobs.length }, 'jobs cannot be read')
       for (const job of joinJobs(jobs)) {
         try {
           await (job.kind === 'verify' ? verify(job, deps) : deliver(job, deps))
         } catch (error) {
-          // Nothing is lost: what was promised to this job, the promoter gives to another.
+          // Nothing is lost: for what this job has left, the promoter makes another.
           onError('a job')(error)
         }
       }

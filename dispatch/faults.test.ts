@@ -3,9 +3,11 @@ import { test } from 'tap'
 import {
   deliveryOf, dispatchWorld, jobFor, json, runDispatcher, runningWorld, storeEvent, until
 } from '../test/dispatch_world.ts'
+import { endHolds } from '../test/hurry.ts'
+import { load } from './load.ts'
 import { promoteOnce } from './promoter.ts'
 import { routeOnce } from './route.ts'
-import { intend, settleAttempt, takeRate } from './store.ts'
+import { intend, settleAttempt, settleUnsent, takeRate } from './store.ts'
 import { deliver } from './worker.ts'
 
 type Delivery = Awaited<ReturnType<typeof deliveryOf>>
@@ -72,24 +74,26 @@ test('an attempt whose answer was never heard is sent again with the same ids an
   const job = await jobFor(pool, seq)
   const target = deps.targets.byId(1)
   if (target === undefined) throw new Error('no target')
-  const claim = { target, day: job.day, promisedMs: job.promised_ms }
-  const lost = await intend(deps, claim, [{ seq, partSeqs: [seq], resendOf: null }])
+  const { claim } = await load(job, target, deps) ?? {}
+  if (claim === undefined) throw new Error('nothing to do')
+  const lost = await intend(deps, claim, [{ seq, partSeqs: [seq], resendOf: null }]) ?? 0
   await storeEvent(pool, { id: 'e', partOf: seq, trust: 'signed', data: { value: 99 } })
   await deliver(job, deps)
   t.equal(network.receipts.length, 0, 'while the lease runs, nobody else sends')
 
-  await pool.query('UPDATE deliveries SET hold_until = now()')
+  await endHolds(pool)
   await deliver(job, deps)
   t.match(await deliveryOf(pool, seq), { state: 'delivered', attempts: 2 })
   t.match(network.receipts.map(receipt => receipt.events), [[{ id: 'e', value: undefined }]], 'the parts of the first')
   const { rows } = await pool.query(
     'SELECT id, result, resend_of, ended_at IS NOT NULL AS ended FROM attempts ORDER BY id')
-  t.match(rows, [{ result: 'lost', ended: true }, { result: 'delivered', resend_of: lost?.id, ended: true }])
+  t.match(rows, [{ result: 'lost', ended: true }, { result: 'delivered', resend_of: lost, ended: true }])
 
   // The first worker was only asleep: what it learns now is not written.
   const end = { httpStatus: 500, durationMs: 1, result: 'retry', trace: null, said: null }
-  t.equal(await settleAttempt(deps, claim, lost?.id ?? 0, end, [{ seq, state: 'rejected', reason: 'gave_up' }]), false)
+  t.equal(await settleAttempt(deps, claim, lost, end, [{ seq, state: 'rejected', reason: 'gave_up' }]), false)
   t.match(await deliveryOf(pool, seq), { state: 'delivered' })
+  t.equal((await pool.query('SELECT FROM agenda')).rowCount, 0, 'nothing is left to do')
 })
 
 test('a lost answer of a network that cannot recognise a copy', async t => {
@@ -102,20 +106,40 @@ test('a lost answer of a network that cannot recognise a copy', async t => {
   t.match(await deliveryOf(pool, seq), { state: 'rejected', reason: 'unknown_whether_sent' })
 })
 
-test('an attempt names its events in the order of the request', async t => {
+test('an attempt names its events in the order of the request, and is begun only by who holds them', async t => {
   const { pool, deps } = await dispatchWorld(t)
   const seqs: number[] = []
   for (const id of ['a', 'b', 'c', 'd']) seqs.push(await storeEvent(pool, { id }))
   await routeOnce(deps)
-  const [first = 0] = seqs
-  const { day, promised_ms: promisedMs } = await jobFor(pool, first)
+  const job = await jobFor(pool, seqs[0] ?? 0)
   const target = deps.targets.byId(1)
   if (target === undefined) throw new Error('no target')
+  const take = async () => {
+    const loaded = await load(job, target, deps)
+    if (loaded === null) throw new Error('nothing to do')
+    return loaded.claim
+  }
   const batchOf = (wanted: number[]) => wanted.map(seq => ({ seq, partSeqs: [seq], resendOf: null }))
-  const orders = [seqs.slice(0, 2).toReversed(), seqs.toReversed()]
-  for (const order of orders) await intend(deps, { target, day, promisedMs }, batchOf(order))
+  const orders = [seqs.slice(0, 2).toReversed(), seqs.slice(2).toReversed()]
+  const slow = await take()
+  for (const order of orders) await intend(deps, slow, batchOf(order))
   const { rows } = await pool.query('SELECT event_seqs FROM attempts ORDER BY id')
-  t.same(rows.map(row => row.event_seqs), [orders[0], seqs.slice(2).toReversed()], 'also where some are others\'')
+  t.same(rows.map(row => row.event_seqs), orders)
+
+  await endHolds(pool)
+  const next = await take()
+  t.equal(await intend(deps, slow, batchOf(seqs)), null, 'somebody else has taken them')
+  t.equal(await settleUnsent(deps, slow, [{ seq: seqs[0] ?? 0, state: 'skipped', reason: 'bot' }]), false)
+  t.match(await deliveryOf(pool, seqs[0] ?? 0), { state: 'waiting', attempts: 1 })
+  t.ok(await intend(deps, next, batchOf(seqs)))
+
+  await endHolds(pool)
+  await promoteOnce(deps)
+  t.equal(await intend(deps, next, batchOf(seqs)), null, 'they were promoted: anybody may take them now')
+  await take()
+  t.match(await deliveryOf(pool, seqs[0] ?? 0), { state: 'waiting', attempts: 2 })
+  const { rows: [left] } = await pool.query('SELECT count(*)::int AS open FROM attempts WHERE ended_at IS NULL')
+  t.equal(left.open, 0, 'what the others had begun is lost')
 })
 
 test('two workers with the same job send once', async t => {
@@ -137,7 +161,7 @@ test('a lost job is only lateness', async t => {
   const seq = await storeEvent(pool)
   await routeOnce(deps)
   await pool.query('DELETE FROM pgboss.job')
-  await pool.query('UPDATE deliveries SET hold_until = now()')
+  await endHolds(pool)
   await runDispatcher(t, world)
   await until(() => deliveryOf(pool, seq), is('delivered'))
 })
@@ -173,7 +197,8 @@ test('lone events that linger share a request', async t => {
     seqs.push(await storeEvent(pool, { id }))
     await until(() => deliveryOf(pool, seqs.at(-1) ?? 0), is('waiting', 'lingering'))
   }
-  await pool.query('UPDATE deliveries SET due_at = now(), hold_until = now() WHERE event_seq = $1', [seqs[0]])
+  await pool.query(`UPDATE agenda SET due_at = now(), wake_at = now()
+    WHERE id = (SELECT agenda_id FROM deliveries WHERE event_seq = $1)`, [seqs[0]])
   for (const seq of seqs) await until(() => deliveryOf(pool, seq), is('delivered'))
   t.same(network.receipts.map(receipt => receipt.ids.sort()), [['a', 'b', 'c']])
 })
@@ -188,12 +213,10 @@ test('an adjustment waits for its original, and shares its fate', async t => {
   await routeOnce(deps)
   await pool.query('UPDATE deliveries SET after_delivery = $1 WHERE event_seq = $2', [original, refund])
   await pool.query('UPDATE deliveries SET after_delivery = $1 WHERE event_seq = $2', [refused, orphan])
-  await deliver(await jobFor(world.pool, refund), deps)
-  await deliver(await jobFor(world.pool, orphan), deps)
+  await deliver(await jobFor(pool, refund), deps)
   t.match(await deliveryOf(pool, refund), { state: 'waiting', reason: 'original_pending', attempts: 0 })
   t.match(await deliveryOf(pool, orphan), { state: 'skipped', reason: 'bot', detail: 'like the event it adjusts' })
-  await deliver(await jobFor(world.pool, original), deps)
-  await deliver(await jobFor(world.pool, refund), deps)
+  await deliver(await jobFor(pool, refund), deps)
   t.match(await deliveryOf(pool, refund), { state: 'delivered' })
   t.same(network.receipts.map(receipt => receipt.ids), [['order'], ['refund']])
 })
@@ -202,11 +225,12 @@ test('deliveries of a destination that left the settings are closed after a grac
   const { pool, deps } = await dispatchWorld(t)
   const seq = await storeEvent(pool)
   await routeOnce(deps)
-  await pool.query('UPDATE deliveries SET due_at = now() - interval \'50 min\', hold_until = now()')
+  await pool.query('UPDATE agenda SET due_at = now() - interval \'50 min\', wake_at = now()')
   const without = { ...deps, targets: { all: [], byId: () => undefined, ofSite: () => [] } }
   await promoteOnce(without)
   t.match(await deliveryOf(pool, seq), { state: 'waiting' })
-  await pool.query('UPDATE deliveries SET due_at = now() - interval \'70 min\'')
+  await pool.query('UPDATE agenda SET due_at = now() - interval \'70 min\'')
   await promoteOnce(without)
   t.match(await deliveryOf(pool, seq), { state: 'skipped', reason: 'destination_removed' })
+  t.equal((await pool.query('SELECT FROM agenda')).rowCount, 0)
 })

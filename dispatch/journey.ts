@@ -163,7 +163,7 @@ interface DestinationRow {
   state: string | null
   reason: string | null
   detail: string | null
-  due_at: Date | null
+  at: Date | null
   verify_at: Date | null
 }
 
@@ -171,10 +171,13 @@ async function readDestinations (
   deps: JourneyDeps, site: string, eventName: string, place: Place, isRouted: boolean
 ): Promise<JourneyDestination[]> {
   const { rows } = await deps.pool.query<DestinationRow>(`
-    SELECT p.id, p.name, p.type, p.paused_at, p.paused_detail, d.state::text AS state, d.reason, d.detail, d.due_at,
-      d.verify_at
+    SELECT p.id, p.name, p.type, p.paused_at, p.paused_detail, d.state::text AS state, d.reason, d.detail,
+      coalesce(a.due_at, d.decided_at, t.ended_at) AS at,
+      CASE WHEN d.state = 'accepted' THEN t.verify_at END AS verify_at
     FROM destinations p
     LEFT JOIN deliveries d ON d.destination_id = p.id AND d.event_seq = $2 AND d.day = $3
+    LEFT JOIN agenda a ON a.id = d.agenda_id
+    LEFT JOIN attempts t ON t.id = d.attempt_id AND t.day = $3
     WHERE p.site = $1 ORDER BY p.id`, [site, place.event_seq, place.day])
   const attempts = Map.groupBy(await readAttempts(deps.pool, place), attempt => attempt.destination_id)
   return rows.flatMap(row => {
@@ -191,7 +194,7 @@ async function readDestinations (
       state: row.state,
       reason: row.reason,
       detail: row.detail,
-      at: row.due_at?.toISOString() ?? null,
+      at: row.at?.toISOString() ?? null,
       verify_at: row.verify_at?.toISOString() ?? null,
       attempts: attempts.get(row.id)?.map(({ destination_id: _id, ...rest }) => rest) ?? []
     }]

@@ -6,7 +6,7 @@ import { pack, type Packable } from './batch.ts'
 import { createBreaker } from './breaker.ts'
 import { isolate, judge, judgeStatus, outcomesOf, type Answer } from './judge.ts'
 import { nextTry, readRetryAfter, retryDelaysSeconds } from './retry.ts'
-import { fromQueued, joinJobs, planJobs, toQueued, type Job, type SendJob } from './schedule.ts'
+import { horizonMs, joinJobs, planEntries, type Job } from './schedule.ts'
 import { settlementOf } from './settle.ts'
 
 const now = Date.UTC(2026, 10, 23, 12)
@@ -128,49 +128,45 @@ test('packing', t => {
   t.end()
 })
 
-test('jobs of what falls due', t => {
+test('what falls due together is an entry, and what is near has a job', t => {
   const due = (seq: number, dueAtMs: number, more = {}) => ({ seq, day: 'd1', targetId: 1, dueAtMs, ...more })
-  const plan = planJobs([due(1, now - 5), due(2, now), due(3, now + 1200), due(4, now + 1900),
+  const { entries, places } = planEntries([due(1, now - 5), due(2, now), due(3, now + 1200), due(4, now + 1900),
     due(5, now + 16 * 60_000), due(6, now, { targetId: 2 }), due(7, now, { day: 'd2' }),
-    due(8, now, { isolation: 0 })], now, 1000)
-  t.same(plan.jobs.map(({ data, startAtMs }) => [data.event_seqs, startAtMs, data.promised_ms - now]), [
-    [[1, 2], null, 1000], [[3, 4], now + 2000, 3000], [[6], null, 1000], [[7], null, 1000], [[8], null, 1000]
+    due(8, now, { isolation: 0 }), due(9, now + 5000, { isPaused: true }), due(10, now, { lingers: true })], now, 1000)
+  t.same(entries.map(({ seqs, dueAtMs, wakeAtMs, job }) => [seqs, dueAtMs - now, wakeAtMs - now, job]), [
+    [[1, 2], 0, 1000, { startAtMs: null }],
+    [[3, 4], 2000, 3000, { startAtMs: now + 2000 }],
+    [[5], 16 * 60_000, 16 * 60_000 - horizonMs, null],
+    [[6], 0, 1000, { startAtMs: null }],
+    [[7], 0, 1000, { startAtMs: null }],
+    [[8], 0, 1000, { startAtMs: null }],
+    [[9], 5000, 0, null],
+    [[10], 0, 1000, { startAtMs: null }]
   ])
-  t.same(plan.holdsMs.map(ms => ms === 0 ? 0 : ms - now), [1000, 1000, 3000, 3000, 0, 1000, 1000, 1000],
-    'what is far off is promised to nobody')
-  const many = planJobs(Array.from({ length: 2500 }, (_, seq) => due(seq, now)), now, 1000)
-  t.same(many.jobs.map(job => job.data.event_seqs.length), [1000, 1000, 500])
-  t.end()
-})
-
-test('a job lies in the queue as ranges, in the order of its events', t => {
-  const job: SendJob = {
-    kind: 'send', target_id: 1, day: 'd1', event_seqs: [], promised_ms: 10, is_isolation: false
-  }
-  const written = (seqs: number[]) => toQueued({ ...job, event_seqs: seqs })
-  t.match(written([4, 5, 6, 9, 2, 3, 1]), { event_seqs: '4-6,9,2-3,1', promised_ms: 10 })
-  for (const seqs of [[], [7], [1, 2], [3, 2, 1], [2 ** 40, 2 ** 40 + 1], [1, 3, 4, 5, 7, 6]]) {
-    t.same(fromQueued(written(seqs)), { ...job, event_seqs: seqs })
-  }
-  const verify: Job = { kind: 'verify', target_id: 1, day: 'd1', attempt_id: 7 }
-  t.equal(fromQueued(verify), verify)
+  t.same(places, [0, 0, 1, 1, 2, 3, 4, 5, 6, 7])
+  t.same(entries.flatMap((one, place) => one.isIsolation ? place : []), [5])
+  t.same(entries.flatMap((one, place) => one.lingers ? place : []), [7])
+  const many = planEntries(Array.from({ length: 2500 }, (_, seq) => due(seq, now)), now, 1000)
+  t.same(many.entries.map(({ seqs }) => seqs.length), [1000, 1000, 500])
+  t.same([999, 1000, 2499].map(index => many.places[index]), [0, 1, 2])
   t.end()
 })
 
 test('jobs of a backlog are joined', t => {
-  const send = (promisedMs: number, seqs: number[], more = {}): Job => (
-    { kind: 'send', target_id: 1, day: 'd1', event_seqs: seqs, promised_ms: promisedMs, is_isolation: false, ...more })
+  const send = (ids: number[], more = {}): Job => ({
+    kind: 'send', target_id: 1, day: 'd1', agenda_ids: ids, events: ids.length, is_isolation: false, ...more
+  })
   const verify: Job = { kind: 'verify', target_id: 1, day: 'd1', attempt_id: 7 }
-  const given = [send(10, [1, 2]), verify, send(11, [3]), send(12, [4], { day: 'd2' }), send(13, [5], { target_id: 2 }),
-    send(14, [6], { is_isolation: true }), send(15, [7]), send(16, Array.from({ length: 998 }, (_, n) => n + 100))]
+  const given = [send([1, 2]), verify, send([3]), send([4], { day: 'd2' }), send([5], { target_id: 2 }),
+    send([6], { is_isolation: true }), send([7]), send([8], { events: 998 })]
   const joined = joinJobs(given)
   t.match(joined.slice(0, 5), [
-    { event_seqs: [1, 2, 3, 7], promised_ms: 10, also_promised_ms: [11, 15] }, verify,
-    { event_seqs: [4], day: 'd2' }, { event_seqs: [5], target_id: 2 }, { event_seqs: [6], is_isolation: true }
+    { agenda_ids: [1, 2, 3, 7], events: 4 }, verify,
+    { agenda_ids: [4], day: 'd2' }, { agenda_ids: [5], target_id: 2 }, { agenda_ids: [6], is_isolation: true }
   ])
-  t.match(joined[5], { event_seqs: { length: 998 }, promised_ms: 16 }, 'no larger than a job may be')
+  t.match(joined[5], { agenda_ids: [8], events: 998 }, 'no larger than a job may be')
   t.equal(joined.length, 6)
-  t.match(given[0], { event_seqs: [1, 2] }, 'what was given is as it was')
+  t.match(given[0], { agenda_ids: [1, 2], events: 2 }, 'what was given is as it was')
   t.end()
 })
 

@@ -2,12 +2,13 @@
 // and merged when it is decided on, and not kept: what a thousand of them hold would outlive the young collections.
 import type { MergedEvent, Part } from '../schema/event.ts'
 import { mergeParts } from '../schema/merge.ts'
-import { prepared, type Pool, type Queryable } from '../config/postgres.ts'
+import { prepared, type Queryable } from '../config/postgres.ts'
+import type { Claim } from './agenda.ts'
 import type { Candidate } from './decide.ts'
 import type { Deps } from './deps.ts'
 import { partColumns, readPart, type PartRow } from './parts.ts'
 import { newestRevoke } from './revokes.ts'
-import type { SendJob } from './schedule.ts'
+import { bucketMs, type SendJob } from './schedule.ts'
 import { numberList } from './sql_lists.ts'
 import type { Target } from './target.ts'
 import { readVisitors, type SeenTouch, type Visitors } from './visitors.ts'
@@ -31,19 +32,19 @@ export interface LoadedDelivery {
 
 export interface Loaded {
   isPaused: boolean
-  /** The promise that the deliveries carry now. */
-  promisedMs: number
-  alsoPromisedMs: readonly number[]
+  claim: Claim
   deliveries: LoadedDelivery[]
   /** Deliveries whose event is gone. */
   gone: number[]
 }
 
-/** A delivery's columns. */
+/** A delivery's columns, and under what it was taken. */
 interface DeliveryRow {
+  fence: number
+  agenda_id: number
   event_seq: number
   attempts: number
-  is_test: boolean
+  is_test: boolean | null
   reason: string | null
   after_delivery: number | null
   attempt_id: number | null
@@ -57,21 +58,28 @@ interface DueEvent { delivery: DeliveryRow, parts: PartRow[] }
 /** What was tried with a delivery before. */
 interface Tried {
   firstStartedMs: number | null
-  /** Null: nothing was tried; false: the answer of its newest attempt was never heard. */
-  isNewestEnded: boolean | null
+  /** Whether the answer of its newest attempt was never heard. */
+  isNewestLost: boolean
   partSeqs: Record<string, number[]> | null
 }
 
-/** Loads a job. Deliveries that are not (or no longer) the job's own are left out. */
-export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool' | 'keys'>): Promise<Loaded> {
-  const { pool } = deps
-  const whole = target.destination.lingerMs > 0 ? await joinCompany(pool, job, target) : job
-  const events = await readJob(pool, whole)
-  const tried = await readTried(pool, events, job.day)
+type LoadDeps = Pick<Deps, 'pool' | 'keys' | 'timings'>
+
+/** Takes the entries of a job that nobody holds, and loads what still waits in them. Null: there is nothing to do. */
+export async function load (job: SendJob, target: Target, deps: LoadDeps): Promise<Loaded | null> {
+  const events = await takeJob(deps, job, target)
+  const [first] = events
+  if (first === undefined) return null
+  const tried = await readTried(deps.pool, events, job.day)
   const visitors = await readVisitors(deps, target.site.name, visitorsOf(events.flatMap(({ parts }) => parts)))
-  const isPaused = events[0]?.delivery.is_paused === true
-  const { promised_ms: promisedMs, also_promised_ms: alsoPromisedMs = [] } = whole
-  const loaded: Loaded = { isPaused, promisedMs, alsoPromisedMs, deliveries: [], gone: [] }
+  const claim: Claim = {
+    target,
+    day: job.day,
+    agendaIds: [...new Set(events.map(({ delivery }) => delivery.agenda_id))],
+    fence: first.delivery.fence,
+    open: new Set(events.map(({ delivery }) => delivery.event_seq))
+  }
+  const loaded: Loaded = { isPaused: first.delivery.is_paused, claim, deliveries: [], gone: [] }
   for (const { delivery, parts } of events) {
     const before = triedOf(delivery, tried)
     if (parts[0] === undefined) {
@@ -82,11 +90,11 @@ export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool
       seq: delivery.event_seq,
       day: job.day,
       attempts: delivery.attempts,
-      isTest: delivery.is_test,
+      isTest: delivery.is_test === true,
       isSuspect: delivery.reason === 'isolating' && !job.is_isolation,
       receivedAtMs: parts[0].received_ms,
       partSeqs: fixedParts(delivery, before, parts).map(part => part.seq),
-      resendOf: before.isNewestEnded === false ? delivery.attempt_id : null,
+      resendOf: before.isNewestLost ? delivery.attempt_id : null,
       afterSeq: delivery.after_delivery,
       read: () => readCandidate(delivery, before, parts, visitors, deps)
     })
@@ -95,34 +103,14 @@ export async function load (job: SendJob, target: Target, deps: Pick<Deps, 'pool
 }
 
 /**
- * The first job of a destination that lingers takes the others' events with it, up to one request: the events are
- * promised anew, to this job alone, so that the jobs they came with find nothing left to do. An event with an attempt
- * is under way (its reason stays until it is settled) or lost, and not this job's to take.
+ * The first job of a destination that lingers takes the others' entries with it, up to one request, so that the jobs
+ * they came with find nothing left to do.
  */
-async function joinCompany (pool: Queryable, job: SendJob, target: Target): Promise<SendJob> {
-  if (job.is_isolation) return job
-  const limit = Math.max(target.destination.limits.events, job.event_seqs.length)
-  // Jobs of one second share one promise; the number of its first event tells this job from the others.
-  const promisedMs = job.promised_ms + 1 + (job.event_seqs[0] ?? 0) % 997
-  const { rows } = await pool.query<{ event_seq: number }>(`
-    UPDATE deliveries d SET hold_until = to_timestamp($7::float8 / 1000) FROM (
-      SELECT event_seq FROM deliveries
-      WHERE destination_id = $1 AND day = $2 AND state = 'waiting' AND (
-        (event_seq = ANY($4) AND (hold_until <= now() OR hold_until = ANY (promises_of($3))))
-        OR (reason = 'lingering' AND attempt_id IS NULL
-          AND due_at <= now() + make_interval(secs => $5::float8 / 1000)))
-      ORDER BY event_seq = ANY($4) DESC, due_at LIMIT $6 FOR UPDATE SKIP LOCKED
-    ) AS company
-    WHERE d.destination_id = $1 AND d.day = $2 AND d.event_seq = company.event_seq RETURNING d.event_seq`,
-  [target.id, job.day, promisesOf(job), numberList(job.event_seqs), target.destination.lingerMs, limit, promisedMs])
-  return { ...job, event_seqs: rows.map(row => row.event_seq), promised_ms: promisedMs, also_promised_ms: [] }
-}
-
-const promisesOf = (job: SendJob) => [job.promised_ms, ...job.also_promised_ms ?? []]
-
-async function readJob (pool: Pool, job: SendJob): Promise<DueEvent[]> {
+async function takeJob ({ pool, timings }: LoadDeps, job: SendJob, { destination }: Target): Promise<DueEvent[]> {
+  const { lingerMs, limits } = destination
+  const companyMs = job.is_isolation || lingerMs === 0 ? 0 : lingerMs + bucketMs
   const { rows } = await pool.query<DeliveryRow & (PartRow | { seq: null })>(prepared(pool, jobStatement),
-    [job.target_id, job.day, promisesOf(job), numberList(job.event_seqs)])
+    [job.target_id, job.day, numberList(job.agenda_ids), timings.leaseMs, companyMs, limits.events])
   const events = new Map<number, DueEvent>()
   for (const row of rows) {
     const known = events.get(row.event_seq)
@@ -135,14 +123,15 @@ async function readJob (pool: Pool, job: SendJob): Promise<DueEvent[]> {
 }
 
 const jobStatement = {
-  name: 'read_job',
+  name: 'take_job',
   text: `
-    SELECT j.attempts, j.is_test, j.reason, j.after_delivery, j.attempt_id, j.first_attempt_id, ${partColumns('j')},
-      j.lead_id, EXISTS (SELECT FROM destinations WHERE id = $1 AND paused_at IS NOT NULL) AS is_paused
-    FROM read_job($1, $2, $3, $4) AS j`
+    SELECT j.fence, j.agenda_id, j.attempts, j.is_test, j.reason, j.after_delivery, j.attempt_id, j.first_attempt_id,
+      ${partColumns('j')}, j.lead_id,
+      EXISTS (SELECT FROM destinations WHERE id = $1 AND paused_at IS NOT NULL) AS is_paused
+    FROM take_job($1, $2, $3, $4, $5, $6) AS j`
 }
 
-interface AttemptRow { id: number, started_ms: number, is_ended: boolean, part_seqs: Record<string, number[]> | null }
+interface AttemptRow { id: number, started_ms: number, is_lost: boolean, part_seqs: Record<string, number[]> | null }
 
 /** The attempts that deliveries name; most have none yet. */
 async function readTried (pool: Queryable, events: readonly DueEvent[], day: string): Promise<Map<number, AttemptRow>> {
@@ -150,15 +139,15 @@ async function readTried (pool: Queryable, events: readonly DueEvent[], day: str
     [delivery.attempt_id ?? [], delivery.first_attempt_id ?? []].flat()))
   if (ids.size === 0) return new Map()
   const { rows: attempts } = await pool.query<AttemptRow>(`
-    SELECT id, round(date_part('epoch', started_at) * 1000) AS started_ms, ended_at IS NOT NULL AS is_ended, part_seqs
+    SELECT id, round(date_part('epoch', started_at) * 1000) AS started_ms, result = 'lost' AS is_lost, part_seqs
     FROM attempts WHERE id = ANY($1) AND day = $2`, [numberList([...ids]), day])
   return new Map(attempts.map(attempt => [attempt.id, attempt]))
 }
 
 function triedOf (row: DeliveryRow, attempts: Map<number, AttemptRow>): Tried {
   const first = row.first_attempt_id === null ? undefined : attempts.get(row.first_attempt_id)
-  const isNewestEnded = row.attempt_id === null ? null : attempts.get(row.attempt_id)?.is_ended === true
-  return { firstStartedMs: first?.started_ms ?? null, isNewestEnded, partSeqs: first?.part_seqs ?? null }
+  const isNewestLost = row.attempt_id !== null && attempts.get(row.attempt_id)?.is_lost === true
+  return { firstStartedMs: first?.started_ms ?? null, isNewestLost, partSeqs: first?.part_seqs ?? null }
 }
 
 /** A landing is timed by our clock, an event by the browser's. */
@@ -203,7 +192,7 @@ function readCandidate (
     isErased,
     revoked: newestRevoke(revokes, visitorsOf(rows)),
     firstSentAtMs: tried.firstStartedMs,
-    isAnswerLost: tried.isNewestEnded === false
+    isAnswerLost: tried.isNewestLost
   }
 }
 

@@ -1,9 +1,10 @@
 // Adjustments (a refund, a later stage) that must come after the event they adjust, at the same destination.
 import type { DeliveryState } from '../schema/outcome.ts'
+import type { Claim } from './agenda.ts'
 import type { Deps } from './deps.ts'
 import type { LoadedDelivery } from './load.ts'
 import type { Settlement } from './settle.ts'
-import { settleUnsent, type Claim } from './store.ts'
+import { settleUnsent } from './store.ts'
 
 const askAgainMs = 5 * 60_000
 

@@ -101,10 +101,12 @@ async function dropOldDays (
   client: PoolClient, log: Log, today: string, keepDays: number
 ): Promise<{ daysDropped: string[], expired: number }> {
   const expired = await inChunks(client, `
-    UPDATE deliveries SET state = 'skipped', reason = 'expired', due_at = now(), verify_at = NULL
+    UPDATE deliveries SET state = 'skipped', reason = 'expired', agenda_id = NULL, decided_at = now()
     WHERE (event_seq, destination_id, day) IN (
       SELECT event_seq, destination_id, day FROM deliveries
       WHERE day < $1::date - $2::integer AND state IN ('waiting', 'held') LIMIT $3)`, [today, keepDays, chunk])
+  await inChunks(client, `DELETE FROM agenda WHERE id IN (
+    SELECT id FROM agenda WHERE day < $1::date - $2::integer LIMIT $3)`, [today, keepDays, chunk])
   const daysDropped = new Set<string>()
   for (const parent of parents) {
     const { rows } = await client.query<{ name: string, day: string }>(`

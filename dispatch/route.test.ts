@@ -37,6 +37,7 @@ test('what a target is given', t => {
   t.match(route({}), { state: 'waiting', reason: 'new', dueAtMs: now, isTest: false })
   t.match(route({ hasContact: false }), { state: 'waiting', reason: 'settling', dueAtMs: now + 20_000 })
   t.match(route({ hasContact: false, receivedAtMs: now - 60_000 }), { reason: 'new', dueAtMs: now }, 'settled already')
+  t.match(route({ receivedAtMs: now + 5 }), { reason: 'new', dueAtMs: now }, 'received while the round was under way')
   t.match(route({ isBot: true }), { state: 'skipped', reason: 'bot' })
   t.equal(route({ eventName: 'page_view' }), null)
   t.match(route({ eventName: 'page_view' }, { events: 'all' }), { reason: 'new' })
@@ -122,6 +123,7 @@ test('partitions ahead, and what is past its retention is forgotten', async t =>
   await routeOnce(deps)
   await pool.query('UPDATE events SET day = $1::date, received_at = $1::date WHERE event_seq = $2', [old, oldSeq])
   await pool.query('UPDATE deliveries SET day = $1::date WHERE event_seq = $2', [old, oldSeq])
+  await pool.query('UPDATE agenda SET day = $1::date', [old])
   await pool.query('UPDATE events SET received_at = now() - interval \'16 days\' WHERE event_seq = $1', [seq])
   await pool.query(`INSERT INTO event_keys (site, digest, event_seq, day)
     VALUES ('main', 'old', 1, $1::date), ('main', 'new', 2, $2::date)`, [old, today])
@@ -135,6 +137,7 @@ test('partitions ahead, and what is past its retention is forgotten', async t =>
 
   const dropped = await keepPartitions(deps, today)
   t.match(dropped, { daysDropped: [old], expired: 1 })
+  t.equal((await pool.query('SELECT FROM agenda')).rowCount, 0)
   t.equal((await pool.query('SELECT FROM events')).rowCount, 1)
   const { rows: [ahead] } = await pool.query(
     'SELECT to_regclass(\'events_\' || to_char($1::date + 14, \'YYYYMMDD\')) IS NOT NULL AS made', [today])
@@ -147,8 +150,7 @@ test('partitions ahead, and what is past its retention is forgotten', async t =>
 test('a day whose rows lie in the DEFAULT partition does not stop the others', async t => {
   const { pool } = await dispatchWorld(t)
   const { rows: [{ day }] } = await pool.query('SELECT (now() AT TIME ZONE \'UTC\')::date + 100 AS day')
-  await pool.query(`INSERT INTO attempts (day, destination_id, lease_until, event_seqs)
-    VALUES ($1, 1, now(), '{}')`, [day])
+  await pool.query('INSERT INTO attempts (day, destination_id, fence, event_seqs) VALUES ($1, 1, 1, \'{}\')', [day])
   const { rows: [{ made }] } = await pool.query('SELECT ensure_partitions($1::date, 2) AS made', [day])
   t.equal(made, 7, 'four tables, two days, less the one that is occupied')
   t.equal((await pool.query('SELECT FROM attempts WHERE day = $1', [day])).rowCount, 1)

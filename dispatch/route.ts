@@ -5,10 +5,11 @@ import { levelOf } from '../schema/event_names.ts'
 import type { Trust } from '../schema/event.ts'
 import { trusts } from '../schema/event.ts'
 import type { WaitingReason } from '../schema/outcome.ts'
+import { enterAgenda } from './agenda.ts'
 import { noteCustomNames } from './custom_names.ts'
 import type { Deps } from './deps.ts'
 import { describeError } from './deps.ts'
-import { enqueuePlan, planJobs } from './schedule.ts'
+import { planEntries } from './schedule.ts'
 import { numberList } from './sql_lists.ts'
 import { insertDeliveries, type NewDelivery } from './store.ts'
 import { targetLabel, wants, type Target } from './target.ts'
@@ -35,11 +36,13 @@ export function settleForMs (event: Pick<RoutedEvent, 'eventName' | 'isSigned' |
 /** Decides one event at one target: no delivery at all when the target does not want events of its level. */
 export function routeEvent (
   event: RoutedEvent, target: Target, isPaused: boolean, nowMs: number
-): NewDelivery | null {
+): NewDelivery & { dueAtMs: number } | null {
   if (!wants(target, event.eventName)) return null
   const delivery = { seq: event.seq, day: event.day, targetId: target.id, isTest: target.mode === 'test' }
   if (event.isBot) return { ...delivery, state: 'skipped', reason: 'bot', dueAtMs: nowMs }
-  const settledAtMs = event.receivedAtMs + settleForMs(event)
+  const settleMs = settleForMs(event)
+  // A round may have begun before what it routes was received: that alone is no settling.
+  const settledAtMs = settleMs === 0 ? nowMs : event.receivedAtMs + settleMs
   const lingerMs = target.destination.lingerMs
   const dueAtMs = Math.max(settledAtMs, nowMs + lingerMs)
   let reason: WaitingReason = 'new'
@@ -65,7 +68,11 @@ const eventsAtOnce = 2000
 /** From then on a batch is routed event by event. */
 const patience = 3
 
-/** Routes what is there; true when there may be more at once. Throws when Postgres cannot serve. */
+/**
+ * Routes what is there; true when there may be more at once. Throws when Postgres cannot serve. If a crash of the server
+ * makes it forget a round, its batches are on the list again, and nothing of it has left: an attempt is durable before
+ * that, and with it all that was committed earlier.
+ */
 export async function routeOnce (deps: Deps): Promise<boolean> {
   const routed = await routeBatches(deps)
   if (routed === null) return false
@@ -89,7 +96,7 @@ async function routeBatches (deps: Deps): Promise<RoutedEvent[] | null> {
         : await routeEvents(tx, deps, seqs, days, moment)
       deps.metrics.routedBatches.inc({ outcome: 'routed' }, claimed.length)
       return events
-    })
+    }, 'forgetful')
   } catch (error) {
     if (isOutage(error) || claimed.length === 0) throw error
     // The batches themselves are at fault: each is tried again alone, later, and in the end event by event.
@@ -170,11 +177,13 @@ async function routeEvents (
   const events = [...Map.groupBy(await readRows(tx, seqs, days), row => row.event_seq).values()].map(readEvent)
   const deliveries = events.flatMap(event => deps.targets.ofSite(event.site).flatMap(target =>
     routeEvent(event, target, pausedIds.has(target.id), nowMs) ?? []))
-  const sendable = deliveries.filter(({ state, reason }) => state === 'waiting' && reason !== 'destination_paused')
-  const plan = planJobs(sendable, nowMs, deps.timings.promiseMs)
-  const holds = new Map(sendable.map((delivery, index) => [delivery, plan.holdsMs[index] ?? 0]))
-  await insertDeliveries(tx, deliveries.map(delivery => ({ ...delivery, holdMs: holds.get(delivery) ?? 0 })))
-  await enqueuePlan(tx, deps.enqueue, plan.jobs, id => deps.targets.byId(id)?.destination.type ?? '')
+  const waiting = deliveries.filter(({ state }) => state === 'waiting')
+  const { entries, places } = planEntries(waiting.map(({ reason, ...delivery }) => (
+    { ...delivery, lingers: reason === 'lingering', isPaused: reason === 'destination_paused' }
+  )), nowMs, deps.timings.promiseMs)
+  const ids = await enterAgenda(tx, deps.enqueue, entries, id => deps.targets.byId(id)?.destination.type ?? '')
+  const entryOf = new Map(waiting.map((delivery, index) => [delivery, ids[places[index] ?? -1] ?? null]))
+  await insertDeliveries(tx, deliveries.map(one => ({ ...one, agendaId: entryOf.get(one) ?? null })))
   for (const { state, reason, targetId } of deliveries) {
     if (state === 'skipped') deps.metrics.deliveryOutcomes.inc({ destination: labelOf(deps, targetId), state, reason })
   }

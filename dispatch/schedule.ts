@@ -1,20 +1,17 @@
-// Turns deliveries that fall due into jobs. A job is a wake-up with a promise; the row in `deliveries` is the truth.
-import type { Queryable } from '../config/postgres.ts'
-import type { QueueJob } from '../config/queue.ts'
+// Plans what waits: which deliveries fall due together, and which of them get a job now. Pure. An entry of the agenda
+// is the truth (agenda.ts); a job only wakes a worker for it.
 
 /** Work further away than this has no job: the promoter makes it when it comes near. */
 export const horizonMs = 15 * 60_000
 
-/** What a job of a destination's queue carries: ids only. */
+/** What a job of a destination's queue carries: which entries of the agenda it is about. */
 export interface SendJob {
   kind: 'send'
   target_id: number
   day: string
-  event_seqs: number[]
-  /** The `hold_until` (Unix ms) that the rows were given with this job: it may act on them while they still have it. */
-  promised_ms: number
-  /** The promises of jobs that were joined with it. */
-  also_promised_ms?: number[]
+  agenda_ids: number[]
+  /** How many deliveries they hold. */
+  events: number
   /** They were refused together, and are tried again together: half of the batch that held a culprit. */
   is_isolation: boolean
 }
@@ -29,40 +26,14 @@ export interface VerifyJob {
 
 export type Job = SendJob | VerifyJob
 
-/** A job as it lies in the queue: its events as text, of which neighbours are a few characters. */
-export type QueuedJob = Omit<SendJob, 'event_seqs'> & { event_seqs: string } | VerifyJob
-
-/** Puts jobs into a queue, inside the caller's transaction. config/queue.ts implements it. */
-export type Enqueue = (tx: Queryable, queue: string, jobs: QueueJob<QueuedJob>[]) => Promise<void>
-
-/** Numbers in their order; those that follow upon each other as the first and the last of them: `1-3,7`. */
-function writeRanges (numbers: readonly number[]): string {
-  const ranges: [first: number, last: number][] = []
-  for (const number of numbers) {
-    const open = ranges.at(-1)
-    if (open !== undefined && number === open[1] + 1) open[1] = number
-    else ranges.push([number, number])
-  }
-  return ranges.map(([first, last]) => first === last ? first : `${first}-${last}`).join(',')
-}
-
-function readRanges (text: string): number[] {
-  if (text === '') return []
-  return text.split(',').flatMap(range => {
-    const [first = 0, last = first] = range.split('-').map(Number)
-    return Array.from({ length: last - first + 1 }, (_, index) => first + index)
-  })
-}
-
-export const toQueued = (job: SendJob): QueuedJob => ({ ...job, event_seqs: writeRanges(job.event_seqs) })
-
-export const fromQueued = (job: QueuedJob): Job =>
-  job.kind === 'verify' ? job : { ...job, event_seqs: readRanges(job.event_seqs) }
+/** Whether it is a job as we make them: one of an older build is not, and what it was about is left to the promoter. */
+export const isJob = (given: Job): boolean =>
+  given.kind === 'verify' ? Number.isInteger(given.attempt_id) : Array.isArray(given.agenda_ids)
 
 /** The queue of a destination type. */
 export const queueName = (type: string) => `deliver_${type}`
 
-/** A delivery that is to be sent at a time. */
+/** A delivery that waits. */
 export interface Due {
   seq: number
   day: string
@@ -70,46 +41,68 @@ export interface Due {
   dueAtMs: number
   /** Deliveries that were refused together are scheduled apart from all others. */
   isolation?: number
+  /** Others may take it along. */
+  lingers?: boolean
+  /** Its destination is paused: no job before that has ended. */
+  isPaused?: boolean
+}
+
+/** Deliveries of one destination and day that fall due together. */
+export interface Entry {
+  targetId: number
+  day: string
+  seqs: number[]
+  dueAtMs: number
+  /** When the promoter makes a job for it, be it the first or in place of one that got lost. */
+  wakeAtMs: number
+  isIsolation: boolean
+  lingers: boolean
+  /** Null: it gets none now. `startAtMs` null: at once, with a notification. */
+  job: { startAtMs: number | null } | null
 }
 
 export interface Plan {
-  /** `startAtMs` null: at once, with a notification. */
-  jobs: { data: SendJob, startAtMs: number | null }[]
-  /** `hold_until` per delivery, in the order given. */
-  holdsMs: number[]
+  entries: Entry[]
+  /** The place in `entries` of each delivery, in the order given. */
+  places: number[]
 }
 
-const largestJob = 1000
-const bucketMs = 1000
+const largestEntry = 1000
+/** What falls due within it is one entry. */
+export const bucketMs = 1000
 
 /**
- * One job per destination, day and second, of up to 1,000 deliveries. Each delivery is promised to its job for
- * `promiseMs` after it falls due; what the job has not begun by then, the promoter gives to another.
+ * One entry per destination, day and second, of up to 1,000 deliveries. A job has `promiseMs` from when it falls due to
+ * be begun; then the promoter makes another.
  */
-export function planJobs (dues: readonly Due[], nowMs: number, promiseMs: number): Plan {
-  const open = new Map<string, SendJob>()
-  const jobs: Plan['jobs'] = []
-  const holdsMs = dues.map(due => {
-    if (due.dueAtMs > nowMs + horizonMs) return 0
-    const startAtMs = due.dueAtMs <= nowMs ? null : Math.ceil(due.dueAtMs / bucketMs) * bucketMs
-    const key = `${due.targetId} ${due.day} ${startAtMs ?? ''} ${due.isolation ?? ''}`
-    let job = open.get(key)
-    if (job === undefined || job.event_seqs.length >= largestJob) {
-      job = {
-        kind: 'send',
-        target_id: due.targetId,
-        day: due.day,
-        event_seqs: [],
-        promised_ms: (startAtMs ?? nowMs) + promiseMs,
-        is_isolation: due.isolation !== undefined
-      }
-      open.set(key, job)
-      jobs.push({ data: job, startAtMs })
+export function planEntries (dues: readonly Due[], nowMs: number, promiseMs: number): Plan {
+  const open = new Map<string, number>()
+  const entries: Entry[] = []
+  const places = dues.map(due => {
+    const { targetId, day, isolation, lingers = false, isPaused = false } = due
+    const dueAtMs = due.dueAtMs <= nowMs ? nowMs : Math.ceil(due.dueAtMs / bucketMs) * bucketMs
+    const key = `${targetId} ${day} ${dueAtMs} ${isolation ?? ''} ${lingers} ${isPaused}`
+    const place = open.get(key)
+    const entry = place === undefined ? undefined : entries[place]
+    if (place !== undefined && entry !== undefined && entry.seqs.length < largestEntry) {
+      entry.seqs.push(due.seq)
+      return place
     }
-    job.event_seqs.push(due.seq)
-    return job.promised_ms
+    const next = wakingOf(dueAtMs, isPaused, nowMs, promiseMs)
+    open.set(key, entries.length)
+    return entries.push({
+      targetId, day, seqs: [due.seq], dueAtMs, isIsolation: isolation !== undefined, lingers, ...next
+    }) - 1
   })
-  return { jobs, holdsMs }
+  return { entries, places }
+}
+
+function wakingOf (
+  dueAtMs: number, isPaused: boolean, nowMs: number, promiseMs: number
+): Pick<Entry, 'wakeAtMs' | 'job'> {
+  if (isPaused) return { wakeAtMs: nowMs, job: null }
+  if (dueAtMs > nowMs + horizonMs) return { wakeAtMs: dueAtMs - horizonMs, job: null }
+  return { wakeAtMs: dueAtMs + promiseMs, job: { startAtMs: dueAtMs <= nowMs ? null : dueAtMs } }
 }
 
 /**
@@ -126,25 +119,14 @@ export function joinJobs (jobs: readonly Job[]): Job[] {
     }
     const key = `${job.target_id} ${job.day}`
     const first = open.get(key)
-    if (first !== undefined && first.event_seqs.length + job.event_seqs.length <= largestJob) {
-      first.event_seqs.push(...job.event_seqs)
-      first.also_promised_ms?.push(job.promised_ms)
+    if (first !== undefined && first.events + job.events <= largestEntry) {
+      first.agenda_ids.push(...job.agenda_ids)
+      first.events += job.events
       continue
     }
-    const copy = { ...job, event_seqs: [...job.event_seqs], also_promised_ms: [] }
+    const copy = { ...job, agenda_ids: [...job.agenda_ids] }
     open.set(key, copy)
     joined.push(copy)
   }
   return joined
-}
-
-/** Puts planned jobs into the queues of their destinations' types. */
-export async function enqueuePlan (
-  tx: Queryable, enqueue: Enqueue, jobs: Plan['jobs'], typeOf: (targetId: number) => string
-): Promise<void> {
-  const byType = Map.groupBy(jobs, job => typeOf(job.data.target_id))
-  for (const [type, ofType] of byType) {
-    await enqueue(tx, queueName(type), ofType.map(({ data, startAtMs }) =>
-      ({ data: toQueued(data), startAtMs, group: String(data.target_id) })))
-  }
 }

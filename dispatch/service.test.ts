@@ -7,6 +7,7 @@ import {
   deliveryOf, fictionalNetwork, json, startFictional, storeEvent, testKeys, until
 } from '../test/dispatch_world.ts'
 import { testDatabase } from '../test/database.ts'
+import { endWaiting } from '../test/hurry.ts'
 import { fictional, fictionalTarget } from '../test/fictional.ts'
 import meta from './destinations/meta/destination.ts'
 import type { SiteTargets } from './roster.ts'
@@ -129,7 +130,7 @@ test('a lead goes to the strict fake of Meta, through outages, and is counted on
   dispatch.wake()
   // Three requests, whatever chance makes of the jitter: an outage, a lost answer, and the one that is heard.
   await until(async () => {
-    await pool.query('UPDATE deliveries SET due_at = now(), hold_until = now() WHERE reason = \'network_error\'')
+    await endWaiting(pool, 'network_error')
     return await deliveryOf(pool, seq)
   }, delivery => delivery?.state === 'delivered')
   t.same(fakes.received().map(({ event_id: id, verdict }) => [id, verdict]),

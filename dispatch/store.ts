@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto'
 import { prepared, withTransaction, type PoolClient, type Queryable } from '../config/postgres.ts'
 import type { DeliveryState } from '../schema/outcome.ts'
+import { enterAgenda, entriesOf, type Claim } from './agenda.ts'
 import type { Deps } from './deps.ts'
-import { enqueuePlan, planJobs, type Plan } from './schedule.ts'
+import { planEntries } from './schedule.ts'
 import type { Settlement } from './settle.ts'
 import { numberList } from './sql_lists.ts'
 import type { Target } from './target.ts'
@@ -16,48 +17,23 @@ export interface NewDelivery {
   isTest: boolean
   state: DeliveryState
   reason: string
-  dueAtMs: number
 }
-
-const column = <T, V>(rows: readonly T[], pick: (row: T) => V): V[] => rows.map(pick)
 
 /** Writes new deliveries; one that is there already stays as it is: one delivery per event and destination. */
 export async function insertDeliveries (
-  tx: Queryable, rows: readonly (NewDelivery & { holdMs: number })[]
+  tx: Queryable, rows: readonly (NewDelivery & { agendaId: number | null })[]
 ): Promise<void> {
-  const alike = Map.groupBy(rows, row => `${row.targetId} ${row.day} ${row.isTest} ${row.state} ${row.reason}`)
-  for (const group of alike.values()) {
+  const keyOf = ({ targetId, day, isTest, state, reason, agendaId }: typeof rows[number]) =>
+    `${targetId} ${day} ${isTest} ${state} ${reason} ${agendaId ?? ''}`
+  for (const group of Map.groupBy(rows, keyOf).values()) {
     const [first] = group
     if (first === undefined) continue
-    await tx.query(prepared(tx, insertStatement),
-      [first.targetId, first.day, first.isTest, first.state, first.reason, numberList(column(group, row => row.seq)),
-        numberList(column(group, row => row.dueAtMs)), numberList(column(group, row => row.holdMs))])
+    await tx.query(prepared(tx, insertStatement), [first.targetId, first.day, first.isTest, first.state, first.reason,
+      first.agendaId, numberList(group.map(row => row.seq))])
   }
 }
 
-const insertStatement = {
-  name: 'insert_deliveries', text: 'SELECT insert_deliveries($1, $2, $3, $4, $5, $6, $7, $8)'
-}
-
-/** Promises the deliveries of planned jobs to them. */
-export async function promise (tx: Queryable, jobs: Plan['jobs']): Promise<void> {
-  for (const { data } of jobs) {
-    await tx.query('SELECT promise_deliveries($1, $2, $3, $4)',
-      [data.target_id, data.day, numberList(data.event_seqs), data.promised_ms])
-  }
-}
-
-/** The events of one job that are still its own, as one claim names them. */
-export interface Claim {
-  target: Target
-  day: string
-  /** The promise of its job, in Unix milliseconds. It holds what carries this promise, or one that has run out. */
-  promisedMs: number
-  /** The promises of the jobs that were joined with it. */
-  alsoPromisedMs?: readonly number[]
-}
-
-const promisesOf = ({ promisedMs, alsoPromisedMs = [] }: Claim) => [promisedMs, ...alsoPromisedMs]
+const insertStatement = { name: 'insert_deliveries', text: 'SELECT insert_deliveries($1, $2, $3, $4, $5, $6, $7)' }
 
 /** One delivery that is about to be sent. */
 export interface Intended {
@@ -67,31 +43,22 @@ export interface Intended {
   resendOf: number | null
 }
 
-export interface Attempt {
-  id: number
-  /** The deliveries that were still ours; the others are somebody else's by now. */
-  seqs: Set<number>
-}
-
 /**
- * Commits the intent to send: claims the deliveries for the length of the lease and writes the attempt; a lost one that
- * it repeats is ended as such, so that its worker, if it still lives, knows. Null when none is ours any more. Nothing
- * may leave before this has returned.
+ * Commits the intent to send: renews the lease of the claim and writes the attempt, whose id it answers. Null when
+ * somebody else has taken the claim over. Nothing may leave before this has returned.
  */
-export async function intend (deps: Deps, claim: Claim, batch: readonly Intended[]): Promise<Attempt | null> {
-  const { target, day } = claim
+export async function intend (deps: Deps, claim: Claim, batch: readonly Intended[]): Promise<number | null> {
   const withParts = batch.filter(one => one.partSeqs.length > 1).map(one => [one.seq, one.partSeqs])
   // One statement is a transaction, and this one is committed when it answers.
-  const { rows: [begun] } = await deps.pool.query<{ id: number, event_seqs: number[] }>(
-    prepared(deps.pool, beginStatement),
-    [target.id, day, promisesOf(claim), deps.timings.leaseMs, numberList(column(batch, one => one.seq)),
-      batch[0]?.resendOf ?? null,
+  const { rows: [begun] } = await deps.pool.query<{ id: number }>(prepared(deps.pool, beginStatement),
+    [claim.target.id, claim.day, entriesOf(claim), claim.fence, deps.timings.leaseMs,
+      numberList(batch.map(one => one.seq)), batch[0]?.resendOf ?? null,
       withParts.length === 0 ? null : JSON.stringify(Object.fromEntries(withParts))])
-  return begun === undefined ? null : { id: begun.id, seqs: new Set(begun.event_seqs) }
+  return begun?.id ?? null
 }
 
 const beginStatement = {
-  name: 'begin_attempt', text: 'SELECT id, event_seqs FROM begin_attempt($1, $2, $3, $4, $5, $6, $7)'
+  name: 'begin_attempt', text: 'SELECT id FROM begin_attempt($1, $2, $3, $4, $5, $6, $7, $8) AS id'
 }
 
 /** How an attempt ended, for its row. */
@@ -103,8 +70,6 @@ export interface AttemptEnd {
   said: string | null
 }
 
-const endAttempt = 'end_attempt($1, $2, $3, $4, $5, $6, $7)'
-
 /**
  * Ends an attempt and settles its deliveries, with their follow-up jobs. False when the attempt was ended before: the
  * lease ran out and somebody else took over, so we are the zombie, and nothing is written.
@@ -112,80 +77,117 @@ const endAttempt = 'end_attempt($1, $2, $3, $4, $5, $6, $7)'
 export async function settleAttempt (
   deps: Deps, claim: Claim, attemptId: number, end: AttemptEnd, settlements: readonly Settlement[]
 ): Promise<boolean> {
-  const ended = [attemptId, claim.day, end.httpStatus, end.durationMs, end.result, end.trace, end.said]
-  if (settlements.every(isLastWord)) {
-    // One statement is a transaction: an end that is not ours leaves nothing to settle.
-    const { rows } = await deps.pool.query(
-      prepared(deps.pool, settleStatement),
-      [...ended, ...groups(claim, attemptId, settlements, [])])
-    return rows.length > 0
-  }
-  return await withTransaction(deps.pool, async tx => {
-    const { rows: [clock] } = await tx.query<{ now_ms: number }>(`SELECT now_ms FROM ${endAttempt}`, ended)
-    if (clock === undefined) return false
-    await write(tx, deps, claim, attemptId, settlements, clock.now_ms)
-    return true
-  })
+  const verdicts = settlements.flatMap(one => one.verifyAfterMs ?? [])
+  const ended = [attemptId, claim.day, end.httpStatus, end.durationMs, end.result, end.trace, end.said,
+    verdicts.length === 0 ? null : Math.min(...verdicts), closedBy(claim, settlements)]
+  return await settle(deps, claim, { attemptId, guard: endGuard, values: ended }, settlements)
 }
 
-/** Settles deliveries that were not sent: final words, or a later time. What is not ours any more stays as it is. */
-export async function settleUnsent (deps: Deps, claim: Claim, settlements: readonly Settlement[]): Promise<void> {
-  if (settlements.length === 0) return
-  if (settlements.every(isLastWord)) {
-    await deps.pool.query(prepared(deps.pool, deliveriesStatement), groups(claim, null, settlements, []))
-    return
-  }
-  await withTransaction(deps.pool, async tx => {
-    const { rows: [clock] } = await tx.query<{ now_ms: number }>(
-      'SELECT floor(date_part(\'epoch\', now()) * 1000) AS now_ms')
-    await write(tx, deps, claim, null, settlements, clock?.now_ms ?? 0)
-  })
+/**
+ * Settles deliveries that were not sent: final words, or a later time. False when the claim is somebody else's by now,
+ * and nothing is written.
+ */
+export async function settleUnsent (deps: Deps, claim: Claim, settlements: readonly Settlement[]): Promise<boolean> {
+  if (settlements.length === 0) return true
+  const held = [entriesOf(claim), claim.fence]
+  return await settle(deps, claim, { attemptId: null, guard: holdGuard, values: held }, settlements)
 }
 
-/** Needs neither a job nor a pause. */
+/** What must be true before anything is settled, as SQL that locks it and answers one row with the time, or none. */
+interface Condition { attemptId: number | null, guard: Guard, values: unknown[] }
+
+interface Guard {
+  /** The statement by itself, for a transaction that goes on after it. */
+  alone: { name: string, text: string }
+  /** With the settlement in one statement, which is a transaction: what the guard refuses leaves nothing to settle. */
+  settling: { name: string, text: string }
+}
+
+/** A call of a function whose parameters come after `before` others. */
+const callOf = (name: string, count: number, before = 0) =>
+  `${name}(${Array.from({ length: count }, (_, index) => `$${before + index + 1}`).join(', ')})`
+
+const settleCall = (before: number) => callOf('settle_deliveries', 12, before)
+
+const guardOf = (name: string, count: number): Guard => ({
+  alone: { name, text: `SELECT now_ms FROM ${callOf(name, count)}` },
+  settling: { name: `${name}_settling`, text: `SELECT ${settleCall(count)} FROM ${callOf(name, count)}` }
+})
+
+const endGuard = guardOf('end_attempt', 9)
+const holdGuard = guardOf('hold_entries', 2)
+
+/** Needs neither an entry nor a pause. */
 const isLastWord = (one: Settlement) => one.state !== 'waiting' && one.pauses === undefined
 
-/** Writes settlements of an attempt, or of what was not sent; those that wait and are near get their jobs. */
-async function write (
-  tx: PoolClient, deps: Deps, claim: Claim, attemptId: number | null, settlements: readonly Settlement[], nowMs: number
-): Promise<void> {
-  const { target, day } = claim
-  const pause = settlements.find(one => one.pauses !== undefined)
-  if (pause?.pauses !== undefined) await pauseTarget(tx, target, pause.pauses)
-  // A paused destination's deliveries get no jobs.
-  const next = settlements.filter(one => one.state === 'waiting' && one.reason !== 'destination_paused')
-  const plan = planJobs(next.map(one => (
-    { seq: one.seq, day, targetId: target.id, dueAtMs: nowMs + (one.afterMs ?? 0), isolation: one.isolation }
-  )), nowMs, deps.timings.promiseMs)
-  await tx.query(prepared(tx, deliveriesStatement), groups(claim, attemptId, settlements, plan.jobs))
-  await enqueuePlan(tx, deps.enqueue, plan.jobs, () => target.destination.type)
+async function settle (
+  deps: Deps, claim: Claim, condition: Condition, settlements: readonly Settlement[]
+): Promise<boolean> {
+  const isDone = settlements.every(isLastWord)
+    ? (await deps.pool.query(prepared(deps.pool, condition.guard.settling),
+        [...condition.values, ...groups(claim, condition.attemptId, settlements, new Map())])).rows.length > 0
+    : await withTransaction(deps.pool, async tx => await settleAndGoOn(tx, deps, claim, condition, settlements))
+  if (isDone) for (const { seq } of settlements) claim.open.delete(seq)
+  return isDone
 }
 
-/** The parameters of settle_deliveries(), `before` others. */
-const places = (before: number) => Array.from({ length: 13 }, (_, index) => `$${before + index + 1}`).join(', ')
+/** Settlements of which some wait on: those that are near get their jobs. */
+async function settleAndGoOn (
+  tx: PoolClient, deps: Deps, claim: Claim, condition: Condition, settlements: readonly Settlement[]
+): Promise<boolean> {
+  const { target } = claim
+  const { rows: [clock] } = await tx.query<{ now_ms: number }>(
+    prepared(tx, condition.guard.alone), condition.values)
+  if (clock === undefined) return false
+  const pause = settlements.find(one => one.pauses !== undefined)
+  if (pause?.pauses !== undefined) await pauseTarget(tx, target, pause.pauses)
+  const entryOf = await planAgain(tx, deps, target, claim.day, settlements, clock.now_ms)
+  await tx.query(prepared(tx, settleStatement), groups(claim, condition.attemptId, settlements, entryOf))
+  return true
+}
 
-const deliveriesStatement = { name: 'settle_deliveries', text: `SELECT settle_deliveries(${places(0)})` }
+const settleStatement = { name: 'settle_deliveries', text: `SELECT ${settleCall(0)}` }
+
+/** Writes the entries of those settlements that wait on: in which each of their deliveries is. */
+export async function planAgain (
+  tx: Queryable, deps: Deps, target: Target, day: string, settlements: readonly Settlement[], nowMs: number
+): Promise<Map<number, number>> {
+  const waiting = settlements.filter(one => one.state === 'waiting')
+  const { entries, places } = planEntries(waiting.map(one => ({
+    seq: one.seq,
+    day,
+    targetId: target.id,
+    dueAtMs: nowMs + (one.afterMs ?? 0),
+    isolation: one.isolation,
+    isPaused: one.reason === 'destination_paused'
+  })), nowMs, deps.timings.promiseMs)
+  const ids = await enterAgenda(tx, deps.enqueue, entries, () => target.destination.type)
+  return new Map(waiting.map(({ seq }, index) => [seq, ids[places[index] ?? -1] ?? 0]))
+}
+
+/** The entries that are done with when these settlements are written. */
+function closedBy (claim: Claim, settlements: readonly Settlement[]): string {
+  const seqs = new Set(settlements.map(one => one.seq))
+  const isAll = claim.open.size <= seqs.size && [...claim.open].every(seq => seqs.has(seq))
+  return numberList(isAll ? claim.agendaIds : [])
+}
 
 /** What settle_deliveries() is given: deliveries of the same settlement together. */
 function groups (
-  claim: Claim, attemptId: number | null, settlements: readonly Settlement[], jobs: Plan['jobs']
+  claim: Claim, attemptId: number | null, settlements: readonly Settlement[], entryOf: ReadonlyMap<number, number>
 ): unknown[] {
-  const holdOf = new Map(jobs.flatMap(({ data }) => data.event_seqs.map(seq => [seq, data.promised_ms])))
-  const wordsOf = ({ seq, ...one }: Settlement) => JSON.stringify([one, holdOf.get(seq)])
+  const wordsOf = ({ seq, ...one }: Settlement) => JSON.stringify([one, entryOf.get(seq)])
   // Nearly all are this one, about which there is nothing more to say.
   const isPlain = ({ state, reason, detail }: Settlement) => state === 'delivered' && (reason ?? detail) === undefined
   const keyOf = (one: Settlement) => isPlain(one) ? one.state : wordsOf(one)
   const alike = [...Map.groupBy(settlements, keyOf).values()]
   const each = <V>(pick: (one: Settlement) => V) => alike.map(([first]) => first === undefined ? null : pick(first))
-  return [claim.target.id, claim.day, attemptId, promisesOf(claim), numberList(alike.flat().map(one => one.seq)),
-    alike.map(group => group.length), each(one => one.state), each(one => one.reason ?? null),
-    each(one => one.detail ?? null), each(one => one.refundsAttempt === true ? 1 : 0),
-    each(one => one.state === 'waiting' ? one.afterMs ?? 0 : 0), each(one => holdOf.get(one.seq) ?? 0),
-    each(one => one.verifyAfterMs ?? null)]
+  const countOf = (one: Settlement) => attemptId === null || one.refundsAttempt === true ? 0 : 1
+  return [claim.target.id, claim.day, attemptId, entriesOf(claim), closedBy(claim, settlements),
+    numberList(alike.flat().map(one => one.seq)), alike.map(group => group.length), each(one => one.state),
+    each(one => one.reason ?? null), each(one => one.detail ?? null), each(countOf),
+    each(one => entryOf.get(one.seq) ?? null)]
 }
-
-/** Ends an attempt and, if it was ours, settles its deliveries. */
-const settleStatement = { name: 'settle_attempt', text: `SELECT settle_deliveries(${places(7)}) FROM ${endAttempt}` }
 
 /** Pauses a destination until its settings change; the first cause stays. */
 export async function pauseTarget (tx: Queryable, target: Target, detail: string): Promise<void> {

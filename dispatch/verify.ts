@@ -1,6 +1,6 @@
 // Asks a network what became of an attempt that it had only accepted, and writes the verdict.
 import type { Outcome } from '../schema/outcome.ts'
-import { withTransaction, type PoolClient } from '../config/postgres.ts'
+import { withTransaction } from '../config/postgres.ts'
 import { describeError, type Deps } from './deps.ts'
 import type { Judgement } from './destination.ts'
 import { outcomesOf, type Answer } from './judge.ts'
@@ -9,7 +9,7 @@ import { nextTry } from './retry.ts'
 import type { VerifyJob } from './schedule.ts'
 import { scrub } from './scrub.ts'
 import type { Settlement } from './settle.ts'
-import { pauseTarget, takeRate } from './store.ts'
+import { pauseTarget, planAgain, takeRate } from './store.ts'
 import { targetLabel, type Target } from './target.ts'
 
 /** The longest time between two questions about one attempt. */
@@ -25,7 +25,7 @@ export async function verify (job: VerifyJob, deps: Deps): Promise<void> {
   const asked = target === undefined || question === undefined ? null : await readAsked(job, deps)
   if (target === undefined || question === undefined || asked === null) return
   // Without the network's own id there is nothing to ask about: `accepted` is the last word.
-  if (asked.trace === null) return await write(deps, target, job, asked.seqs.map(seq => ({ seq, state: 'accepted' })))
+  if (asked.trace === null || asked.attempts.size === 0) return await write(deps, target, job, [])
   const authorization = await deps.tokens.authorize(target)
   if (!('credential' in authorization) || await takeRate(deps.pool, target) !== null) return
 
@@ -35,8 +35,10 @@ export async function verify (job: VerifyJob, deps: Deps): Promise<void> {
   if (isTokenDead) deps.tokens.forget(target)
   const judgement = isTokenDead ? null : judgeVerdict(answer, asked.seqs.length, target, deps)
   const outcomes = judgement === null ? 'isolate' : outcomesOf(judgement, asked.seqs.length)
-  const settlements = asked.seqs.map((seq, index) =>
-    verdictOf(seq, outcomes === 'isolate' ? undefined : outcomes[index], asked, question.afterSeconds, deps))
+  const settlements = asked.seqs
+    .map((seq, index) =>
+      verdictOf(seq, outcomes === 'isolate' ? undefined : outcomes[index], asked, question.afterSeconds, deps))
+    .filter(({ seq }) => asked.attempts.has(seq))
   await write(deps, target, job, settlements)
   deps.log.info({
     destination: targetLabel(target),
@@ -114,23 +116,31 @@ function sendAgain (
   return { seq, state: 'waiting', reason, detail: said, afterMs }
 }
 
-/** The verdict counts only where the attempt is still the delivery's newest and no verdict came before. */
+/**
+ * The verdict counts only where the attempt is still the delivery's newest and no verdict came before. What is still
+ * open is asked for again, of the whole attempt, at the earliest of its times; without any, never.
+ */
 async function write (deps: Deps, target: Target, job: VerifyJob, settlements: readonly Settlement[]): Promise<void> {
   const pick = <V>(value: (one: Settlement) => V) => settlements.map(value)
-  await withTransaction(deps.pool, async (tx: PoolClient) => {
+  const waits = pick(one => one.verifyAfterMs ?? []).flat()
+  await withTransaction(deps.pool, async tx => {
+    const { rows: [clock] } = await tx.query<{ now_ms: number }>(`
+      UPDATE attempts SET verify_at = now() + make_interval(secs => $3::float8 / 1000) WHERE id = $1 AND day = $2
+      RETURNING floor(date_part('epoch', now()) * 1000) AS now_ms`,
+    [job.attempt_id, job.day, waits.length === 0 ? null : Math.min(...waits)])
     const pause = settlements.find(one => one.pauses !== undefined)?.pauses
     if (pause !== undefined) await pauseTarget(tx, target, pause)
+    const entryOf = await planAgain(tx, deps, target, job.day, settlements, clock?.now_ms ?? 0)
     // Joined by hash: a loop over both sides would be their product.
     await tx.query('SET LOCAL enable_nestloop = off')
     await tx.query(`
-      UPDATE deliveries d SET state = u.state, reason = u.reason, detail = u.detail,
-        due_at = CASE WHEN u.state = 'accepted' THEN d.due_at ELSE now() + make_interval(secs => u.after_ms / 1000) END,
-        verify_at = now() + make_interval(secs => u.verify_ms / 1000)
-      FROM unnest($4::bigint[], $5::delivery_state[], $6::text[], $7::text[], $8::float8[], $9::float8[])
-        AS u (event_seq, state, reason, detail, verify_ms, after_ms)
+      UPDATE deliveries d SET state = u.state, reason = u.reason, detail = u.detail, agenda_id = u.agenda_id,
+        decided_at = CASE WHEN u.state NOT IN ('waiting', 'accepted') THEN now() END
+      FROM unnest($4::bigint[], $5::delivery_state[], $6::text[], $7::text[], $8::bigint[])
+        AS u (event_seq, state, reason, detail, agenda_id)
       WHERE d.destination_id = $1 AND d.day = $2 AND d.attempt_id = $3 AND d.event_seq = u.event_seq
-        AND d.event_seq = ANY($4) AND d.state::text = 'accepted'`,
+        AND d.event_seq = ANY($4) AND d.state = 'accepted'`,
     [target.id, job.day, job.attempt_id, pick(one => one.seq), pick(one => one.state), pick(one => one.reason ?? null),
-      pick(one => one.detail ?? null), pick(one => one.verifyAfterMs ?? null), pick(one => one.afterMs ?? 0)])
+      pick(one => one.detail ?? null), pick(one => entryOf.get(one.seq) ?? null)])
   })
 }

@@ -3,6 +3,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { isOutage } from '../config/postgres.ts'
 import type { Outcome } from '../schema/outcome.ts'
+import type { Claim } from './agenda.ts'
 import { pack } from './batch.ts'
 import { describeError, type Deps } from './deps.ts'
 import type { Judgement } from './destination.ts'
@@ -15,7 +16,7 @@ import type { SendJob } from './schedule.ts'
 import { scrub } from './scrub.ts'
 import type { Credential } from './send.ts'
 import { resultOf, settlementOf, type Settlement } from './settle.ts'
-import { intend, settleAttempt, settleUnsent, takeRate, type Claim } from './store.ts'
+import { intend, settleAttempt, settleUnsent, takeRate } from './store.ts'
 import type { Target } from './target.ts'
 import { writeJson, writtenOf } from './written.ts'
 
@@ -24,30 +25,31 @@ export async function deliver (job: SendJob, deps: Deps): Promise<void> {
   const target = deps.targets.byId(job.target_id)
   // Its deliveries are closed by the promoter, after a grace in which wrong settings can be mended.
   if (target === undefined) return
-  const { claim, ready } = await prepare(job, target, deps)
+  const prepared = await prepare(job, target, deps)
+  if (prepared === null) return
+  const { claim, ready } = prepared
+  const postponeAll = async (left: readonly Ready[], wait: Wait) => {
+    await settleUnsent(deps, claim, left.map(one => postpone(one, job, wait)))
+  }
   const batches = pack(ready, target.destination.limits, envelopeBytes(ready, target))
   const startedMs = performance.now()
   for (const [index, batch] of batches.entries()) {
     const rest = batches.slice(index).flat()
     if (performance.now() - startedMs > deps.timings.jobBudgetMs) {
-      return await settleUnsent(deps, claim, rest.map(one => postpone(one, job, { afterMs: 0, reason: 'new' })))
+      return await postponeAll(rest, { afterMs: 0, reason: 'new' })
     }
     const passage = await askToSend(target, deps)
-    if ('afterMs' in passage) {
-      return await settleUnsent(deps, claim, rest.map(one => postpone(one, job, passage)))
-    }
+    if ('afterMs' in passage) return await postponeAll(rest, passage)
     const isPausedNow = await sendBatch(batch, claim, passage, deps)
-    if (isPausedNow) {
-      const left = batches.slice(index + 1).flat()
-      return await settleUnsent(deps, claim, left.map(one => postpone(one, job, paused)))
-    }
+    if (isPausedNow) return await postponeAll(batches.slice(index + 1).flat(), paused)
   }
 }
 
-/** Loads a job, decides, and settles what is not sent. */
-async function prepare (job: SendJob, target: Target, deps: Deps): Promise<{ claim: Claim, ready: Ready[] }> {
+/** Loads a job, decides, and settles what is not sent. Null: there is nothing to do. */
+async function prepare (job: SendJob, target: Target, deps: Deps): Promise<{ claim: Claim, ready: Ready[] } | null> {
   const loaded = await load(job, target, deps)
-  const claim: Claim = { target, day: job.day, promisedMs: loaded.promisedMs, alsoPromisedMs: loaded.alsoPromisedMs }
+  if (loaded === null) return null
+  const { claim } = loaded
   if (loaded.isPaused) {
     await settleUnsent(deps, claim, loaded.deliveries.map(one => postpone(one, job, paused)))
     return { claim, ready: [] }
@@ -55,8 +57,7 @@ async function prepare (job: SendJob, target: Target, deps: Deps): Promise<{ cla
   const due = await followOriginals(deps, claim, loaded.deliveries)
   const { ready, unsent } = decideAll(due, target, deps)
   unsent.push(...loaded.gone.map(unreadable))
-  await settleUnsent(deps, claim, unsent)
-  reportSettlements(deps, target, unsent)
+  if (await settleUnsent(deps, claim, unsent)) reportSettlements(deps, target, unsent)
   return { claim, ready }
 }
 
@@ -115,21 +116,20 @@ async function askToSend (target: Target, deps: Deps): Promise<Passage | Wait> {
 /** One request: intend, send, judge, settle. True when its answer paused the destination. */
 async function sendBatch (batch: readonly Ready[], claim: Claim, passage: Passage, deps: Deps): Promise<boolean> {
   const { target } = claim
-  const attempt = await intend(deps, claim, batch)
-  const going = batch.filter(one => attempt?.seqs.has(one.seq))
-  const [first] = going
-  if (attempt === null || first === undefined) {
+  const attemptId = await intend(deps, claim, batch)
+  const [first] = batch
+  if (attemptId === null || first === undefined) {
     deps.breaker.release(target.id)
     return false
   }
   const isTest = first.isTest || target.mode === 'test'
-  const { answer, judgement } = await exchange(going, isTest, target, passage, deps)
+  const { answer, judgement } = await exchange(batch, isTest, target, passage, deps)
   const nowMs = deps.now()
-  const outcomes = outcomesOf(judgement, going.length)
+  const outcomes = outcomesOf(judgement, batch.length)
   tellBreaker(target, answer, outcomes, nowMs, deps)
 
-  const settlements = settle(going, outcomes, isTest, target, nowMs, deps)
-  const isOurs = await untilServed(deps, async () => await settleAttempt(deps, claim, attempt.id, {
+  const settlements = settle(batch, outcomes, isTest, target, nowMs, deps)
+  const isOurs = await untilServed(deps, async () => await settleAttempt(deps, claim, attemptId, {
     httpStatus: answer?.kind === 'response' ? answer.response.status : null,
     durationMs: answer?.durationMs ?? 0,
     result: resultOf(outcomes),
@@ -137,7 +137,7 @@ async function sendBatch (batch: readonly Ready[], claim: Claim, passage: Passag
     said: saidOf(answer, judgement, outcomes)
   }, settlements))
   const trace = traceOf(judgement)
-  reportAttempt(deps, target, { attemptId: attempt.id, going, answer, outcomes, settlements, isOurs, trace })
+  reportAttempt(deps, target, { attemptId, going: batch, answer, outcomes, settlements, isOurs, trace })
   return settlements.some(one => one.pauses !== undefined)
 }
 

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { deliveryOf, dispatchWorld, json, runDispatcher, storeEvent, until } from '../test/dispatch_world.ts'
+import { endHolds } from '../test/hurry.ts'
 
 const script = fileURLToPath(new URL('../test/dispatch_child.ts', import.meta.url))
 
@@ -31,7 +32,7 @@ test('SIGSTOP beyond the lease, then SIGCONT', { timeout: 200_000 }, async t => 
   await until(() => network.receipts.length, count => count === 1, 60_000)
   child.kill('SIGSTOP')
   // Its lease ends while it cannot see that.
-  await pool.query('UPDATE deliveries SET hold_until = now()')
+  await endHolds(pool)
   await runDispatcher(t, world)
   await until(() => deliveryOf(pool, seq), delivery => delivery?.state === 'delivered', 60_000)
   t.same(network.receipts.map(({ ids }) => ids), [['lead'], ['lead']], 'one more send, under the same id')

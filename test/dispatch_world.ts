@@ -130,26 +130,27 @@ export interface Delivery {
   reason: string | null
   detail: string | null
   attempts: number
-  due_in_ms: number
+  due_in_ms: number | null
   attempt_id: number | null
   is_test: boolean
 }
 
 export async function deliveryOf (pool: Pool, seq: number, targetId = 1): Promise<Delivery | undefined> {
   const { rows: [row] } = await pool.query<Delivery>(`
-    SELECT state::text AS state, reason, detail, attempts, attempt_id, is_test,
-      (extract(epoch FROM due_at - now()) * 1000)::float8 AS due_in_ms
-    FROM deliveries WHERE event_seq = $1 AND destination_id = $2`, [seq, targetId])
+    SELECT d.state::text AS state, d.reason, d.detail, d.attempts, d.attempt_id, d.is_test IS TRUE AS is_test,
+      (extract(epoch FROM a.due_at - now()) * 1000)::float8 AS due_in_ms
+    FROM deliveries d LEFT JOIN agenda a ON a.id = d.agenda_id
+    WHERE d.event_seq = $1 AND d.destination_id = $2`, [seq, targetId])
   return row
 }
 
-/** The one job of one event that is due now. */
+/** A job for the entry that holds an event. */
 export async function jobFor (pool: Pool, seq: number): Promise<SendJob> {
-  const { rows: [row] } = await pool.query<{ day: string, promised_ms: number }>(`
-    SELECT day, (extract(epoch FROM hold_until) * 1000)::float8 AS promised_ms
-    FROM deliveries WHERE event_seq = $1`, [seq])
-  if (row === undefined) throw new Error('no delivery')
-  return { kind: 'send', target_id: 1, event_seqs: [seq], is_isolation: false, ...row }
+  const { rows: [row] } = await pool.query<Pick<SendJob, 'day' | 'agenda_ids' | 'events' | 'is_isolation'>>(`
+    SELECT a.day, ARRAY[a.id] AS agenda_ids, a.events, a.is_isolation
+    FROM deliveries d JOIN agenda a ON a.id = d.agenda_id WHERE d.event_seq = $1`, [seq])
+  if (row === undefined) throw new Error('it does not wait')
+  return { kind: 'send', target_id: 1, ...row }
 }
 
 /** Waits until a question has an answer that is true; fails the test with what it last was. */

@@ -24,6 +24,7 @@ import { fromPlaintexts } from '../schema/sealing.ts'
 import { lengthen } from '../schema/short_text.ts'
 import { testDatabase } from './database.ts'
 import { browserAgent, testKeys } from './gateway_world.ts'
+import { endWaiting } from './hurry.ts'
 import { chromiumArgs, chromiumPath, collectorUrl, makeCertificate, siteUrl } from './script_site.ts'
 
 export const apiKey = 'a-key-of-the-shop-for-its-journeys'
@@ -176,7 +177,7 @@ export async function journeyWorld (t: Test, role: RoleName = 'start') {
     },
     /** As if the time were over in which a browser's conversion waits for what completes it. */
     async endSettling (): Promise<void> {
-      await database.pool.query('UPDATE deliveries SET due_at = now(), hold_until = now() WHERE state = \'waiting\'')
+      await endWaiting(database.pool)
     }
   }
 }

@@ -99,33 +99,56 @@ CREATE TABLE destinations (
   UNIQUE (site, name)
 );
 
+-- One row for each event and destination. It is written twice in its life, when it is routed and when it is settled, and
+-- has no index but its key, so that the second version lies on the page of the first and leaves no index entry: what
+-- waits is found through `agenda`, whose verdict comes later through `attempts`. Nulls take no room, so what most
+-- deliveries do not need is null for them.
 CREATE TABLE deliveries (
   event_seq bigint NOT NULL,
-  due_at timestamptz NOT NULL,        -- waiting: when to act; otherwise when the state was reached
-  hold_until timestamptz NOT NULL,    -- a job or a running attempt has promised to act until then; the promoter waits
-  verify_at timestamptz,
-  attempt_id bigint,                  -- the newest attempt
-  first_attempt_id bigint,
+  agenda_id bigint,                   -- waiting: the entry that it is planned in, and whoever holds that may settle it
+  attempt_id bigint,                  -- the newest attempt that was settled or found to be lost
+  first_attempt_id bigint,            -- the first, where it is another
   after_delivery bigint,              -- event_seq of the original that must be delivered first, at the same destination
+  decided_at timestamptz,             -- when its state was reached, where no attempt's end says so
   destination_id smallint NOT NULL,
   attempts smallint NOT NULL DEFAULT 0,
   day date NOT NULL,
   state delivery_state NOT NULL,
-  is_test boolean NOT NULL DEFAULT false,
+  is_test boolean,                    -- true, or null
   reason text,
   detail text,                        -- what the network said of this event: scrubbed and cut to 500 characters
   PRIMARY KEY (event_seq, destination_id, day)
 ) PARTITION BY RANGE (day);
-CREATE INDEX deliveries_waiting ON deliveries (destination_id, due_at) WHERE state = 'waiting';
-CREATE INDEX deliveries_verify ON deliveries (destination_id, verify_at) WHERE state = 'accepted' AND verify_at IS NOT NULL;
+
+-- What waits: deliveries of one destination and day that fall due together, in one entry. A job wakes a worker for an
+-- entry. Whoever takes it holds it until `wake_at`; an entry that is there after that has lost its job or its worker,
+-- and is for anybody to take. It is gone when all its deliveries are settled. Those that wait on are in a new entry.
+CREATE SEQUENCE agenda_id;
+CREATE TABLE agenda (
+  id bigint PRIMARY KEY DEFAULT nextval('agenda_id'),
+  due_at timestamptz NOT NULL,
+  wake_at timestamptz NOT NULL,       -- when the promoter makes a job for it
+  fence bigint,                       -- of who took it last: whoever comes then ends what that one has begun
+  destination_id smallint NOT NULL,
+  events smallint NOT NULL,
+  day date NOT NULL,
+  is_held boolean NOT NULL DEFAULT false,
+  is_isolation boolean NOT NULL,      -- they were refused together, and are tried again together
+  lingers boolean NOT NULL,           -- they wait for company
+  event_seqs bigint[] NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+-- Gone within the second, mostly: not worth the time that compressing a thousand numbers takes.
+ALTER TABLE agenda ALTER event_seqs SET STORAGE EXTERNAL;
+CREATE INDEX agenda_wake ON agenda (destination_id, wake_at);
 
 -- One request to a network. Committed as an intent before the bytes leave; ended by exactly one transaction.
 CREATE SEQUENCE attempt_id;
 CREATE TABLE attempts (
-  id bigint NOT NULL DEFAULT nextval('attempt_id'),   -- also the fence: only the worker that holds an unended id may end it
+  id bigint NOT NULL DEFAULT nextval('attempt_id'),   -- only the worker that began it may end it, or who ends it as lost
   started_at timestamptz NOT NULL DEFAULT now(),
-  lease_until timestamptz NOT NULL,
   ended_at timestamptz,
+  verify_at timestamptz,              -- when the network is asked what became of what it accepted
+  fence bigint NOT NULL,              -- of who held the entries of `agenda` that it was made for
   resend_of bigint,                   -- the attempt whose answer was lost and whose bytes this one repeats
   day date NOT NULL,
   destination_id smallint NOT NULL,
@@ -140,7 +163,8 @@ CREATE TABLE attempts (
 ) PARTITION BY RANGE (day);
 -- To compress a thousand numbers takes longer than all else about the row.
 ALTER TABLE attempts ALTER event_seqs SET STORAGE EXTERNAL;
-CREATE INDEX attempts_unended ON attempts (lease_until) WHERE ended_at IS NULL;
+CREATE INDEX attempts_unended ON attempts (fence) WHERE ended_at IS NULL;
+CREATE INDEX attempts_verify ON attempts (destination_id, verify_at) WHERE verify_at IS NOT NULL;
 
 -- What could not be stored or routed: the raw bytes, sealed, with the reason. Looked at by a person; never dropped silently.
 CREATE TABLE failed_events (
@@ -176,7 +200,8 @@ BEGIN
       first := from_day + offset_days;
       IF to_regclass(parent || to_char(first, '_YYYYMMDD')) IS NULL THEN
         BEGIN
-          -- The half of a page that inserts leave free holds the version that an attempt writes of each delivery.
+          -- The half of a page that routing leaves free holds the second version of each delivery: of the same size,
+          -- for the settlement takes the entry and the reason out and puts the attempt in.
           EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)%s',
             parent || to_char(first, '_YYYYMMDD'), parent, first, first + 1,
             CASE WHEN parent = 'deliveries' THEN ' WITH (fillfactor = 50)' ELSE '' END);
@@ -195,7 +220,7 @@ SELECT ensure_partitions((now() AT TIME ZONE 'UTC')::date - 1, 16);
 -- Down Migration
 
 DROP FUNCTION ensure_partitions;
-DROP TABLE key_check, failed_events, attempts, deliveries, destinations, subjects, leads, touches, unrouted_batches,
+DROP TABLE key_check, failed_events, attempts, agenda, deliveries, destinations, subjects, leads, touches, unrouted_batches,
   event_keys, events;
-DROP SEQUENCE attempt_id, part_seq;
+DROP SEQUENCE attempt_id, agenda_id, part_seq;
 DROP TYPE delivery_state, trust;

@@ -30,30 +30,44 @@ END $$;
 
 -- The functions below read and write the rows of a job at once. Each finds them by the primary key: a partition is new
 -- every day, what the planner knows of it comes later than its rows, and by itself it has looped over thousands of rows
--- for each of thousands. `state::text = 'waiting'` does not offer it the index of what waits, which may be long. So the
--- plan names the key, and is made for the day at hand (force_custom_plan): one for all days of a year of retention would
--- cost each session 70 MB, and each call 800 locks.
+-- for each of thousands. So the plan names the key, and is made for the day at hand (force_custom_plan): one for all days
+-- of a year of retention would cost each session 70 MB, and each call 800 locks.
+-- Where rows of several tables are locked, it is in this order: agenda, attempts, deliveries.
 
--- New deliveries of one destination, day and state. One that is there already stays as it is; to look for it is dearer
--- than to insert, so it is looked for only when one is.
-CREATE FUNCTION insert_deliveries (p_destination smallint, p_day date, p_is_test boolean, p_state delivery_state,
-  p_reason text, p_seqs bigint[], p_dues_ms float8[], p_holds_ms float8[]) RETURNS void LANGUAGE plpgsql AS $$
+-- New entries of the agenda; their ids, in the order given. p_sizes says how many of p_seqs, in order, each holds.
+CREATE FUNCTION enter_agenda (p_destinations smallint[], p_days date[], p_dues_ms float8[], p_wakes_ms float8[],
+  p_isolated boolean[], p_lingering boolean[], p_sizes integer[], p_seqs bigint[]) RETURNS SETOF bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+  entry bigint;
+  done integer := 0;
 BEGIN
-  INSERT INTO deliveries (event_seq, day, destination_id, is_test, state, reason, due_at, hold_until)
-    SELECT u.seq, p_day, p_destination, p_is_test, p_state, p_reason, to_timestamp(u.due_ms / 1000),
-      to_timestamp(u.hold_ms / 1000)
-    FROM unnest(p_seqs, p_dues_ms, p_holds_ms) AS u (seq, due_ms, hold_ms);
-EXCEPTION WHEN unique_violation THEN
-  INSERT INTO deliveries (event_seq, day, destination_id, is_test, state, reason, due_at, hold_until)
-    SELECT u.seq, p_day, p_destination, p_is_test, p_state, p_reason, to_timestamp(u.due_ms / 1000),
-      to_timestamp(u.hold_ms / 1000)
-    FROM unnest(p_seqs, p_dues_ms, p_holds_ms) AS u (seq, due_ms, hold_ms)
-    ON CONFLICT DO NOTHING;
+  FOR i IN 1 .. cardinality(p_sizes) LOOP
+    INSERT INTO agenda (due_at, wake_at, destination_id, events, day, is_isolation, lingers, event_seqs)
+      VALUES (to_timestamp(p_dues_ms[i] / 1000), to_timestamp(p_wakes_ms[i] / 1000), p_destinations[i], p_sizes[i],
+        p_days[i], p_isolated[i], p_lingering[i], p_seqs[done + 1 : done + p_sizes[i]])
+      RETURNING id INTO entry;
+    done := done + p_sizes[i];
+    RETURN NEXT entry;
+  END LOOP;
 END $$;
 
--- The values of `hold_until` that jobs were promised, from Unix milliseconds.
-CREATE FUNCTION promises_of (promises_ms float8[]) RETURNS timestamptz[] LANGUAGE sql IMMUTABLE AS
-  'SELECT array_agg(to_timestamp(ms / 1000)) FROM unnest(promises_ms) AS ms';
+-- New deliveries of one destination, day, entry and state. One that is there already stays as it is; to look for it is
+-- dearer than to insert, so it is looked for only when one is.
+CREATE FUNCTION insert_deliveries (p_destination smallint, p_day date, p_is_test boolean, p_state delivery_state,
+  p_reason text, p_entry bigint, p_seqs bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  p_decided_at timestamptz := CASE WHEN p_entry IS NULL THEN now() END;
+BEGIN
+  INSERT INTO deliveries (event_seq, agenda_id, decided_at, destination_id, day, state, is_test, reason)
+    SELECT u.seq, p_entry, p_decided_at, p_destination, p_day, p_state, nullif(p_is_test, false), p_reason
+    FROM unnest(p_seqs) AS u (seq);
+EXCEPTION WHEN unique_violation THEN
+  INSERT INTO deliveries (event_seq, agenda_id, decided_at, destination_id, day, state, is_test, reason)
+    SELECT u.seq, p_entry, p_decided_at, p_destination, p_day, p_state, nullif(p_is_test, false), p_reason
+    FROM unnest(p_seqs) AS u (seq)
+    ON CONFLICT DO NOTHING;
+END $$;
 
 -- The clear columns of all parts of some events of one day, for routing.
 CREATE FUNCTION read_arrivals (p_day date, p_seqs bigint[]) RETURNS TABLE (event_seq bigint, seq bigint, site text,
@@ -64,107 +78,206 @@ BEGIN
     FROM events e WHERE e.event_seq = ANY (p_seqs) AND e.day = p_day;
 END $$;
 
--- The deliveries that are a job's to act on (a promise of its stands, or theirs has run out), once for each part of the
--- event; the columns of the part are null where there is none. The parts of each event are looked up by their key: the
--- plan is made while the day's partition is empty, and without OFFSET it may then read the whole day for each event.
-CREATE FUNCTION read_job (p_destination smallint, p_day date, p_promises_ms float8[], p_seqs bigint[]) RETURNS TABLE (
-  event_seq bigint, attempts smallint, is_test boolean, reason text, after_delivery bigint, attempt_id bigint,
-  first_attempt_id bigint, seq bigint, receipt_id uuid, site text, trust trust, event_name text, event_id text,
-  received_at timestamptz, occurred_at timestamptz, lead_id text, visitor bytea, sealed bytea, sealed_client bytea)
-LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-SET plan_cache_mode = force_custom_plan AS $$
-DECLARE
-  promises timestamptz[] := promises_of(p_promises_ms);
+-- Takes entries that nobody holds, for the length of the lease: which, what was planned in them, the fence under which
+-- they are held, and the fences under which they were held before. A destination that lingers (p_linger_ms) takes
+-- entries of others that are nearly due with it, up to p_most events. No row: all are held.
+-- The agenda is no partition of a day, so its plans need not be made anew for each call.
+CREATE FUNCTION take_entries (p_destination smallint, p_day date, p_entries bigint[], p_lease_ms float8,
+  p_linger_ms float8, p_most integer) RETURNS TABLE (own bigint[], seqs bigint[], own_fence bigint, earlier bigint[])
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-  RETURN QUERY SELECT d.event_seq, d.attempts, d.is_test, d.reason, d.after_delivery, d.attempt_id, d.first_attempt_id,
-      e.seq, e.receipt_id, e.site, e.trust, e.event_name, e.event_id, e.received_at, e.occurred_at,
+  SELECT array_agg(free.id), array_agg(free.fence) FILTER (WHERE free.fence IS NOT NULL) INTO own, earlier FROM (
+    SELECT a.id, a.fence FROM agenda a WHERE a.id = ANY (p_entries) AND (NOT a.is_held OR a.wake_at <= now())
+    ORDER BY a.id FOR UPDATE SKIP LOCKED
+  ) AS free;
+  IF own IS NULL THEN
+    RETURN;
+  END IF;
+  IF p_linger_ms > 0 THEN
+    own := own || ARRAY(
+      SELECT c.id FROM (
+        SELECT near.id, sum(near.events) OVER (ORDER BY near.due_at, near.id) AS events FROM (
+          SELECT a.id, a.events, a.due_at FROM agenda a
+          WHERE a.destination_id = p_destination AND a.day = p_day AND a.lingers AND a.fence IS NULL
+            AND a.due_at <= now() + make_interval(secs => p_linger_ms / 1000) AND a.id <> ALL (own)
+          ORDER BY a.due_at, a.id LIMIT p_most FOR UPDATE SKIP LOCKED
+        ) AS near
+      ) AS c WHERE c.events <= p_most - (SELECT sum(a.events) FROM agenda a WHERE a.id = ANY (own)));
+  END IF;
+  own_fence := nextval('agenda_id');
+  WITH taken AS (
+    UPDATE agenda a SET fence = own_fence, is_held = true, wake_at = now() + make_interval(secs => p_lease_ms / 1000)
+    WHERE a.id = ANY (own) RETURNING a.event_seqs
+  )
+  SELECT array_agg(u.seq) INTO seqs FROM taken CROSS JOIN LATERAL unnest(taken.event_seqs) AS u (seq);
+  RETURN NEXT;
+END $$;
+
+-- Takes the entries of a job, and reads what is still to be sent of them, once for each part of the event; the columns of
+-- the part are null where there is none. What was begun under an earlier fence has no end, and its answer is lost: that
+-- is written before anything else.
+-- Deliveries and parts are each read by their keys, then joined: the plan is made while the day's partition is empty, and
+-- a loop over both may then read the whole day for each event.
+-- Nothing leaves before begin_attempt() has made durable what came before it, so this need not wait for the disk.
+CREATE FUNCTION take_job (p_destination smallint, p_day date, p_entries bigint[], p_lease_ms float8, p_linger_ms float8,
+  p_most integer) RETURNS TABLE (
+  fence bigint, agenda_id bigint, event_seq bigint, attempts smallint, is_test boolean, reason text,
+  after_delivery bigint, attempt_id bigint, first_attempt_id bigint, seq bigint, receipt_id uuid, site text, trust trust,
+  event_name text, event_id text, received_at timestamptz, occurred_at timestamptz, lead_id text, visitor bytea,
+  sealed bytea, sealed_client bytea)
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off
+SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+  taken record;
+BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
+  SELECT * INTO taken FROM take_entries(p_destination, p_day, p_entries, p_lease_ms, p_linger_ms, p_most);
+  IF taken.own IS NULL THEN
+    RETURN;
+  END IF;
+  IF taken.earlier IS NOT NULL THEN
+    PERFORM lose_attempts(p_destination, p_day, taken.earlier);
+  END IF;
+  RETURN QUERY SELECT taken.own_fence, d.agenda_id, d.event_seq, d.attempts, d.is_test, d.reason, d.after_delivery,
+      d.attempt_id, coalesce(d.first_attempt_id, d.attempt_id), e.seq, e.receipt_id, e.site, e.trust, e.event_name,
+      e.event_id, e.received_at, e.occurred_at,
       CASE WHEN e.is_lead THEN (
         SELECT l.lead_id FROM leads l WHERE l.site = e.site AND l.event_seq = e.event_seq
       ) END, e.visitor, e.sealed, e.sealed_client
     FROM deliveries d
-    LEFT JOIN LATERAL (
-      SELECT * FROM events p WHERE p.event_seq = d.event_seq AND p.day = p_day OFFSET 0
-    ) AS e ON true
-    WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (p_seqs)
-      AND d.state::text = 'waiting' AND (d.hold_until <= now() OR d.hold_until = ANY (promises));
+    LEFT JOIN (SELECT * FROM events p WHERE p.event_seq = ANY (taken.seqs) AND p.day = p_day OFFSET 0) AS e
+      ON e.event_seq = d.event_seq
+    WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (taken.seqs)
+      AND d.state = 'waiting' AND d.agenda_id = ANY (taken.own);
+  -- Entries that a crash left behind. One among others waits until it is promoted alone.
+  IF NOT FOUND THEN
+    DELETE FROM agenda a WHERE a.id = ANY (taken.own);
+  END IF;
 END $$;
 
--- The intent to send: claims the deliveries that are still the job's own (a promise of its stands, or theirs has run
--- out) for the length of the lease, and writes the attempt. No row: none is the job's own any more.
-CREATE FUNCTION begin_attempt (p_destination smallint, p_day date, p_promises_ms float8[], p_lease_ms float8,
-  p_seqs bigint[], p_resend_of bigint, p_part_seqs jsonb) RETURNS TABLE (id bigint, event_seqs bigint[])
+-- Ends what was begun under some fences and has no end: whoever began it is dead, or learns by this that it is too late.
+CREATE FUNCTION lose_attempts (p_destination smallint, p_day date, p_fences bigint[]) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
-  fence bigint := nextval('attempt_id');
-  lease_until timestamptz := now() + make_interval(secs => p_lease_ms / 1000);
-  promises timestamptz[] := promises_of(p_promises_ms);
-  claimed bigint[];
+  lost record;
 BEGIN
-  WITH own AS (
-    UPDATE deliveries d SET hold_until = lease_until, attempts = d.attempts + 1, attempt_id = fence,
-      first_attempt_id = coalesce(d.first_attempt_id, fence)
-    WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (p_seqs)
-      AND d.state::text = 'waiting'
-      AND (d.hold_until <= now() OR d.hold_until = ANY (promises))
-    RETURNING d.event_seq
-  )
-  SELECT array_agg(own.event_seq) INTO claimed FROM own;
-  IF claimed IS NULL THEN
-    RETURN;
-  END IF;
-  -- In the order of the request: a network may name a place in it, half an hour later.
-  claimed := CASE WHEN cardinality(claimed) = cardinality(p_seqs) THEN p_seqs ELSE ARRAY(
-    SELECT w.seq FROM unnest(p_seqs) WITH ORDINALITY AS w (seq, place) WHERE w.seq = ANY (claimed) ORDER BY w.place
-  ) END;
-  IF p_resend_of IS NOT NULL THEN
+  FOR lost IN
     UPDATE attempts a SET ended_at = now(), result = 'lost'
-      WHERE a.id = p_resend_of AND a.day = p_day AND a.ended_at IS NULL;
-  END IF;
-  INSERT INTO attempts (id, day, destination_id, lease_until, resend_of, event_seqs, part_seqs)
-    VALUES (fence, p_day, p_destination, lease_until, p_resend_of, claimed, p_part_seqs);
-  RETURN QUERY SELECT fence, claimed;
+    WHERE a.day = p_day AND a.fence = ANY (p_fences) AND a.ended_at IS NULL RETURNING a.id, a.event_seqs
+  LOOP
+    UPDATE deliveries d SET attempts = d.attempts + 1, first_attempt_id = coalesce(d.first_attempt_id, d.attempt_id),
+        attempt_id = lost.id
+      WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (lost.event_seqs)
+        AND d.state = 'waiting';
+  END LOOP;
 END $$;
 
--- Promises what waits to a job.
-CREATE FUNCTION promise_deliveries (p_destination smallint, p_day date, p_seqs bigint[], p_promised_ms float8)
-RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
+-- Whether entries are still held under a fence: all of them, locked, and then the time of the transaction in Unix
+-- milliseconds; else no row.
+CREATE FUNCTION hold_entries (p_entries bigint[], p_fence bigint) RETURNS TABLE (now_ms float8) LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE deliveries d SET hold_until = to_timestamp(p_promised_ms / 1000)
-    WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (p_seqs)
-      AND d.state::text = 'waiting';
+  PERFORM FROM agenda a WHERE a.id = ANY (p_entries) AND a.fence = p_fence AND a.is_held ORDER BY a.id FOR UPDATE;
+  GET DIAGNOSTICS now_ms = ROW_COUNT;
+  IF now_ms = cardinality(p_entries) THEN
+    now_ms := floor(date_part('epoch', now()) * 1000);
+    RETURN NEXT;
+  END IF;
+END $$;
+
+-- The intent to send: the lease of the entries begins anew, and the attempt is written. No row: they are not held under
+-- this fence any more. The part of a lease that has passed since they were taken is not worth a write.
+CREATE FUNCTION begin_attempt (p_destination smallint, p_day date, p_entries bigint[], p_fence bigint,
+  p_lease_ms float8, p_seqs bigint[], p_resend_of bigint, p_part_seqs jsonb) RETURNS SETOF bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+  held integer;
+  held_until timestamptz;
+BEGIN
+  SELECT count(*), min(own.wake_at) INTO held, held_until FROM (
+    SELECT a.wake_at FROM agenda a WHERE a.id = ANY (p_entries) AND a.fence = p_fence AND a.is_held
+    ORDER BY a.id FOR UPDATE
+  ) AS own;
+  IF held < cardinality(p_entries) THEN
+    RETURN;
+  END IF;
+  IF held_until < now() + make_interval(secs => p_lease_ms * 0.9 / 1000) THEN
+    UPDATE agenda a SET wake_at = now() + make_interval(secs => p_lease_ms / 1000) WHERE a.id = ANY (p_entries);
+  END IF;
+  RETURN QUERY INSERT INTO attempts (day, destination_id, fence, resend_of, event_seqs, part_seqs)
+    VALUES (p_day, p_destination, p_fence, p_resend_of, p_seqs, p_part_seqs) RETURNING id;
+END $$;
+
+-- Locks entries that are about to be closed.
+CREATE FUNCTION lock_entries (p_entries bigint[]) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+  PERFORM FROM agenda a WHERE a.id = ANY (p_entries) ORDER BY a.id FOR UPDATE;
+END $$;
+
+-- Takes entries off the agenda, in which nothing waits any more.
+CREATE FUNCTION close_entries (p_entries bigint[]) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+  DELETE FROM agenda a WHERE a.id = ANY (p_entries);
 END $$;
 
 -- Ends an attempt; the time of the transaction in Unix milliseconds. No row: it was ended before, and whoever asks is a
--- zombie whose deliveries somebody else has taken over.
+-- zombie whose deliveries somebody else has taken over. p_closed: the entries that will be deleted.
 CREATE FUNCTION end_attempt (p_attempt bigint, p_day date, p_http_status smallint, p_duration_ms integer, p_result text,
-  p_trace text, p_said text) RETURNS TABLE (now_ms float8)
+  p_trace text, p_said text, p_verify_after_ms float8, p_closed bigint[]) RETURNS TABLE (now_ms float8)
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
+  PERFORM lock_entries(p_closed);
   RETURN QUERY UPDATE attempts a SET ended_at = now(), http_status = p_http_status, duration_ms = p_duration_ms,
-      result = p_result, network_trace = p_trace, network_said = p_said
+      result = p_result, network_trace = p_trace, network_said = p_said,
+      verify_at = now() + make_interval(secs => p_verify_after_ms / 1000)
     WHERE a.id = p_attempt AND a.day = p_day AND a.ended_at IS NULL RETURNING floor(date_part('epoch', now()) * 1000);
 END $$;
 
 -- Writes outcomes. Deliveries with the same outcome are a group: p_sizes says how many of p_seqs, in order, each of the
--- other arrays is about. Only what is still the caller's own is written: the attempt's, or without one the promise's.
-CREATE FUNCTION settle_deliveries (p_destination smallint, p_day date, p_attempt bigint, p_promises_ms float8[],
-  p_seqs bigint[], p_sizes integer[], p_states delivery_state[], p_reasons text[], p_details text[],
-  p_refunds smallint[], p_after_ms float8[], p_holds_ms float8[], p_verify_after_ms float8[]) RETURNS void
+-- other arrays is about. Only what is still in the caller's entries is written; p_closed are those in which nothing is
+-- left. What waits on is in a new entry (p_waits_in).
+CREATE FUNCTION settle_deliveries (p_destination smallint, p_day date, p_attempt bigint, p_entries bigint[],
+  p_closed bigint[], p_seqs bigint[], p_sizes integer[], p_states delivery_state[], p_reasons text[], p_details text[],
+  p_counts smallint[], p_waits_in bigint[]) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
-  promises timestamptz[] := promises_of(p_promises_ms);
   done integer := 0;
 BEGIN
   FOR i IN 1 .. cardinality(p_sizes) LOOP
     UPDATE deliveries d SET state = p_states[i], reason = p_reasons[i], detail = p_details[i],
-      attempts = d.attempts - p_refunds[i], due_at = now() + make_interval(secs => p_after_ms[i] / 1000),
-      hold_until = to_timestamp(p_holds_ms[i] / 1000),
-      verify_at = now() + make_interval(secs => p_verify_after_ms[i] / 1000)
+      attempts = d.attempts + p_counts[i], agenda_id = p_waits_in[i], attempt_id = coalesce(p_attempt, d.attempt_id),
+      first_attempt_id = CASE WHEN p_attempt IS NULL THEN d.first_attempt_id
+        ELSE coalesce(d.first_attempt_id, d.attempt_id) END,
+      decided_at = CASE WHEN p_attempt IS NULL AND p_waits_in[i] IS NULL THEN now() END
     WHERE d.destination_id = p_destination AND d.day = p_day
-      AND d.event_seq = ANY (p_seqs[done + 1 : done + p_sizes[i]]) AND d.state::text = 'waiting'
-      AND (d.attempt_id = p_attempt OR (p_attempt IS NULL
-        AND (d.hold_until <= now() OR d.hold_until = ANY (promises))));
+      AND d.event_seq = ANY (p_seqs[done + 1 : done + p_sizes[i]]) AND d.state = 'waiting'
+      AND d.agenda_id = ANY (p_entries);
     done := done + p_sizes[i];
+  END LOOP;
+  PERFORM close_entries(p_closed);
+END $$;
+
+-- Closes what has waited for a destination that is no longer in the settings for longer than a grace.
+CREATE FUNCTION close_removed (p_destination smallint, p_grace interval, p_most integer) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+  closed record;
+BEGIN
+  FOR closed IN
+    DELETE FROM agenda WHERE id IN (
+      SELECT a.id FROM agenda a
+      WHERE a.destination_id = p_destination AND a.wake_at <= now() AND a.due_at < now() - p_grace
+      ORDER BY a.wake_at LIMIT p_most FOR UPDATE SKIP LOCKED
+    ) RETURNING id, day, fence, event_seqs
+  LOOP
+    IF closed.fence IS NOT NULL THEN
+      PERFORM lose_attempts(p_destination, closed.day, ARRAY[closed.fence]);
+    END IF;
+    UPDATE deliveries d SET state = 'skipped', reason = 'destination_removed', agenda_id = NULL, decided_at = now()
+      WHERE d.destination_id = p_destination AND d.day = closed.day AND d.event_seq = ANY (closed.event_seqs)
+        AND d.state = 'waiting' AND d.agenda_id = closed.id;
   END LOOP;
 END $$;
 
@@ -177,6 +290,6 @@ CREATE INDEX failed_events_failed_at ON failed_events (failed_at);
 -- Down Migration
 
 DROP INDEX failed_events_failed_at, event_keys_day, events_client;
-DROP FUNCTION settle_deliveries, end_attempt, promise_deliveries, begin_attempt, read_job, read_arrivals, promises_of,
-  insert_deliveries, take_rate_token;
+DROP FUNCTION close_removed, settle_deliveries, end_attempt, close_entries, lock_entries, begin_attempt, hold_entries,
+  lose_attempts, take_job, take_entries, read_arrivals, insert_deliveries, enter_agenda, take_rate_token;
 DROP TABLE rate_budgets;

@@ -17,6 +17,7 @@ import { fromPlaintexts } from '../../schema/sealing.ts'
 import { lengthen } from '../../schema/short_text.ts'
 import { testDatabase } from '../database.ts'
 import { testKeys } from '../gateway_world.ts'
+import { endWaiting } from '../hurry.ts'
 import { makeCertificate, siteUrl } from '../script_site.ts'
 import { startHostProxy } from './proxy.ts'
 
@@ -183,8 +184,7 @@ export async function browserWorld (t: Test, pages: ReadonlyMap<string, string>)
     fakes,
     /** As if the time were over in which a browser's conversion waits for what completes it. */
     async endSettling (): Promise<void> {
-      await database.pool.query(`UPDATE deliveries SET due_at = now(), hold_until = now()
-        WHERE state = 'waiting' AND reason = 'settling' AND due_at > now()`)
+      await endWaiting(database.pool, 'settling')
     }
   }
 }

@@ -8,7 +8,7 @@ export interface SettledPlan {
   /** Told what is still open. */
   onWait: (open: string) => void
   /**
-   * When the last worker was killed (Unix ms): leases and promises from before then belong to the dead, and end now
+   * When the last worker was killed (Unix ms): jobs and leases from before then belong to the dead, and end now
    * instead of after their three quarters of a minute. Absent: they run out by themselves.
    */
   deadBeforeMs?: number
@@ -30,17 +30,17 @@ export async function ask<T> (question: () => Promise<T>): Promise<T | undefined
 }
 
 /**
- * Retries wait for minutes, promised to a job of then; what they would do then, they do now. An attempt that is under
+ * Retries wait for minutes; what they would do then, they do now. An attempt that is under
  * way is not touched: what it holds is due already.
  */
 async function hurry (pool: Pool, deadBeforeMs: number | undefined): Promise<void> {
-  await pool.query(`UPDATE deliveries SET due_at = now(), hold_until = now()
-    WHERE state = 'waiting' AND due_at > now() + interval '5 s'`)
+  await pool.query(`UPDATE agenda SET due_at = now(), wake_at = now()
+    WHERE NOT is_held AND due_at > now() + interval '5 s'`)
   if (deadBeforeMs === undefined) return
   await pool.query(`
-    UPDATE deliveries d SET hold_until = now()
-    WHERE state = 'waiting' AND hold_until > now() AND due_at <= now() AND NOT EXISTS (
-      SELECT FROM attempts a WHERE a.id = d.attempt_id AND a.day = d.day AND a.ended_at IS NULL
+    UPDATE agenda g SET wake_at = now()
+    WHERE wake_at > now() AND due_at <= now() AND NOT EXISTS (
+      SELECT FROM attempts a WHERE a.fence = g.fence AND a.ended_at IS NULL
         AND a.started_at >= to_timestamp($1::float8 / 1000))`, [deadBeforeMs])
 }
 

@@ -3,6 +3,7 @@ import t, { test } from 'tap'
 import type { Pool } from '../../../config/postgres.ts'
 import { startFakeNetworks } from '../../../demo/networks/fake_networks.ts'
 import { runningWorld, storeEvent, until } from '../../../test/dispatch_world.ts'
+import { endWaiting } from '../../../test/hurry.ts'
 import type { Destination } from '../../destination.ts'
 import googleAds from './destination.ts'
 
@@ -49,7 +50,7 @@ test('a burst goes in few requests; a bad row and late refusals are told apart',
     'SELECT count(*)::int AS requests, max(cardinality(event_seqs)) AS most FROM attempts')
   t.ok(sent.requests < 40, `${sent.requests} requests, the largest of ${sent.most} events`)
 
-  await pool.query('UPDATE deliveries SET verify_at = now() WHERE state = \'accepted\'')
+  await pool.query('UPDATE attempts SET verify_at = now() WHERE verify_at IS NOT NULL')
   await until(states, found => found.delivered === 197 && found.rejected === 2 && found.waiting === 1, 60_000)
   const { rows } = await pool.query(`
     SELECT d.state::text AS state, d.reason, d.detail FROM deliveries d
@@ -59,9 +60,9 @@ test('a burst goes in few requests; a bad row and late refusals are told apart',
     { state: 'rejected', reason: 'network_refused', detail: /^CLICK_NOT_FOUND: / },
     { state: 'waiting', reason: 'network_error', detail: /^TOO_RECENT_CLICK: / }
   ])
-  await pool.query('UPDATE deliveries SET due_at = now(), hold_until = now() WHERE state = \'waiting\'')
+  await endWaiting(pool)
   await until(states, found => found.accepted === 1, 60_000)
-  await pool.query('UPDATE deliveries SET verify_at = now() WHERE state = \'accepted\'')
+  await pool.query('UPDATE attempts SET verify_at = now() WHERE verify_at IS NOT NULL')
   await until(states, found => found.delivered === 198, 60_000)
   const counted = fakes.received().filter(({ verdict }) => verdict === 'counted')
   t.equal(counted.length, 198, 'each once')
