@@ -75,7 +75,7 @@ test('why an event went nowhere, and what comes next', async t => {
   t.match(await tell('view'), /takes events of the level `conversions`; page_view is of the level `all`/)
   t.match(await tell('view'), /ad_user_data {7}denied/)
   const settling = await tell('settling')
-  t.match(settling, /waiting\(settling\): waits for the form post.*\n {4}next: sent at .* \(in (1\d|20) s\)/)
+  t.match(settling, /waiting\(settling\): waits for the form post.*\n {4}next: sent at .* \(in (1\d|2[01]) s\)/)
   await pool.query('UPDATE destinations SET paused_at = now(), paused_detail = \'HTTP 401\' WHERE id = 1')
   t.match(await tell('settling'), /next: nothing, while the destination is paused \(since .*: HTTP 401\)/)
   t.equal(await tell('nobody'), 'unknown')

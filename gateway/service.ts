@@ -1,6 +1,7 @@
 // The gateway half as a service: opens what it needs, listens, and stops in order.
 import type { Keys } from '../config/keys.ts'
 import { endPool, openPool, sqlState, type Pool } from '../config/postgres.ts'
+import type { Arrival, Receipt } from './arrival.ts'
 import { alertWith, crowdAlertWith, spoolAlertWith, watchSpool } from './alerts.ts'
 import { openCrowdLog, type CrowdLog } from './crowd_log.ts'
 import { openCrowds, type Crowd, type CrowdLimits, type Crowds } from './crowds.ts'
@@ -112,12 +113,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     spool,
     admit: spool === undefined ? undefined : options.admit,
     onCommitted: options.onCommitted,
-    onDrained: (arrivals, receipts) => {
-      receipts.forEach((receipt, at) => {
-        const arrival = arrivals[at]
-        if (arrival?.isLanding !== true) countReceipt(arrival?.part.site ?? '', receipt, metrics)
-      })
-    },
+    onDrained: (arrivals, receipts) => { countDrained(arrivals, receipts, metrics) },
     onAlert: alertWith(log, metrics)
   })
   const { crowds, crowdLog } = await startCrowds(pool, options)
@@ -150,6 +146,13 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+function countDrained (arrivals: readonly Arrival[], receipts: readonly Receipt[], metrics: GatewayMetrics): void {
+  for (const [at, { part, isLanding }] of arrivals.entries()) {
+    const receipt = receipts[at]
+    if (receipt !== undefined && isLanding !== true) countReceipt(part.site, receipt, metrics)
   }
 }
 
