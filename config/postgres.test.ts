@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { test } from 'tap'
 import { testDatabase } from '../test/database.ts'
-import { isDataError, isOutage, openPool, sqlState, withTransaction, type Pool } from './postgres.ts'
+import { isDataError, isOutage, openPool, prepared, sqlState, withTransaction, type Pool } from './postgres.ts'
 
 const caught = async (work: Promise<unknown>): Promise<unknown> =>
   await work.then(() => { throw new Error('it worked') }, (error: unknown) => error)
@@ -120,3 +120,20 @@ test('a transaction is whole or nothing, and its client goes back clean', async 
   t.equal(await count(pool), 1)
   t.equal(pool.idleCount, pool.totalCount, 'every client was given back')
 })
+
+for (const [what, sql] of [
+  ['whose table was altered', 'ALTER TABLE things ADD COLUMN more integer'], ['that was discarded', 'DEALLOCATE ALL']
+] as const) {
+  test(`a prepared statement ${what} fails once, and not as long as its connection lives`, async t => {
+    const { url } = await testDatabase(t)
+    const pool = openPool({ url, name: 'postern test', onError: () => undefined, max: 1 })
+    t.teardown(async () => { await pool.end() })
+    await pool.query('CREATE TABLE things (n integer)')
+    const read = async () => await withTransaction(pool, async tx =>
+      await tx.query(prepared(tx, { name: 'things', text: 'SELECT * FROM things' })))
+    await read()
+    await pool.query(sql)
+    await t.rejects(read())
+    t.equal((await read()).rowCount, 0)
+  })
+}

@@ -198,7 +198,14 @@ export async function withTransaction<T> (
   }
 }
 
+/**
+ * The session has lost a prepared statement (DEALLOCATE, DISCARD), or may not plan it again (a table was altered): on
+ * this connection it would fail for ever.
+ */
+const staleStates = ['26000', '0A000']
+
 async function rollBack (client: PoolClient, cause: unknown): Promise<boolean> {
+  if (staleStates.includes(sqlState(cause) ?? '')) return false
   if (lastErrors.has(client) || (isOutage(cause) && !(cause instanceof pg.DatabaseError))) return false
   try {
     await client.query('ROLLBACK')

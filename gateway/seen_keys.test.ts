@@ -4,6 +4,7 @@ import type { Pool } from '../config/postgres.ts'
 import { arrival } from '../test/arrivals.ts'
 import { testDatabase } from '../test/database.ts'
 import { testKeys } from '../test/gateway_world.ts'
+import { spooled, spooledLead } from '../test/spool_world.ts'
 import type { Arrival } from './arrival.ts'
 import { openIngestLog } from './ingest.ts'
 import { rememberKeys } from './seen_keys.ts'
@@ -95,4 +96,18 @@ test('gateways that know nothing of each other neither deadlock nor count twice'
   t.strictSame(stored, { parts: 900, keys: 60 })
   t.strictSame(gateways.flatMap(({ expected }) => expected), ids.map(() => false), 'nobody expected any')
   t.strictSame(gateways.flatMap(({ alerts }) => alerts), [])
+})
+
+test('leads of known events are written in the order of their keys, however they came', async t => {
+  const { pool } = await testDatabase(t)
+  const { log } = openGateway(t, pool, 1)
+  const ids = Array.from({ length: 20 }, (_, at) => `k${at}`)
+  await log.append(ids.map(id => spooled(id)))
+  const orders: unknown[] = []
+  for (const came of [ids, ids.toReversed()]) {
+    await pool.query('TRUNCATE leads')
+    await log.append(came.map(id => spooledLead(id)))
+    orders.push((await pool.query('SELECT lead_id FROM leads ORDER BY ctid')).rows.map(row => Object.values(row)[0]))
+  }
+  t.same(orders[0], orders[1], 'two lanes wait for each other in one direction only')
 })

@@ -3,6 +3,7 @@ import type { Keys } from '../config/keys.ts'
 import { endPool, openPool, sqlState, type Pool } from '../config/postgres.ts'
 import type { Arrival, Receipt } from './arrival.ts'
 import { alertWith, crowdAlertWith, spoolAlertWith, watchSpool } from './alerts.ts'
+import type { Arrival, Receipt } from './arrival.ts'
 import { openCrowdLog, type CrowdLog } from './crowd_log.ts'
 import { openCrowds, type Crowd, type CrowdLimits, type Crowds } from './crowds.ts'
 import { rememberTouches } from './durable.ts'
@@ -58,8 +59,11 @@ export interface GatewayService {
   stop: () => Promise<void>
 }
 
-/** With a spool waiting for Postgres makes no sense for long, and what times out is recognised when it is repeated. */
-const impatient = { statementTimeoutMs: 1400, queryTimeoutMs: 1500 }
+/**
+ * With a spool waiting for Postgres makes no sense for long, and what times out is recognised when it is repeated.
+ * Postgres finds a deadlock after a second: a lock that is given up later than that was no part of one.
+ */
+const impatient = { statementTimeoutMs: 1400, queryTimeoutMs: 1500, lockTimeoutMs: 1200 }
 
 /** Without a spool the gateway still works; the operator must know what it will do when Postgres is away. */
 async function openSpoolAt (place: SpoolPlace | undefined, { keys, log, metrics }: GatewayOptions):
@@ -88,6 +92,14 @@ Promise<{ crowds: Crowds, crowdLog: CrowdLog }> {
   }
   await crowdLog.sync()
   return { crowds: openCrowds({ isKnown: crowdLog.isKnown, onFound, limits: crowdLimits }), crowdLog }
+}
+
+/** What was spooled is counted when Postgres has it: only then it is known what it is. */
+function countDrained (arrivals: readonly Arrival[], receipts: readonly Receipt[], metrics: GatewayMetrics): void {
+  receipts.forEach((receipt, at) => {
+    const arrival = arrivals[at]
+    if (arrival?.isLanding !== true) countReceipt(arrival?.part.site ?? '', receipt, metrics)
+  })
 }
 
 /** Starts the gateway half. The schema must be right. Rejects when the port is taken. */

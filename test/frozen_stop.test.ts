@@ -19,12 +19,14 @@ test('SIGTERM with arrivals under way, and Postgres frozen until after the end',
   t.same(await post('last').then(({ status }) => status), 202, 'spooled')
   first.child.kill('SIGTERM')
   t.equal(await first.ended, 0, first.output.err)
-  t.same(new Set(await under), new Set([202]))
+  const statuses = await under
+  t.notOk(statuses.some(status => status !== 202 && status !== 503), String(statuses))
+  const acknowledged = 2 + statuses.filter(status => status === 202).length
 
   await postgres.thaw()
   const second = startCommand(t, ['gateway', '--config', config], env, folder)
   await addressesOf(second)
   const stored = async () => (await postgres.pool.query('SELECT FROM events')).rowCount
-  while (await stored() !== 52) await new Promise(resolve => setTimeout(resolve, 20))
-  t.equal(await stored(), 52, 'each once')
+  while (await stored() !== acknowledged) await new Promise(resolve => setTimeout(resolve, 20))
+  t.equal(await stored(), acknowledged, 'each once')
 })

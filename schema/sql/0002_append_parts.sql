@@ -31,6 +31,7 @@ DECLARE
   routed_seqs bigint[] := seqs;
   routed_days date[] := days;
   settled record;
+  i integer;
 BEGIN
   IF cardinality(array_remove(touch_at, NULL)) > 0 THEN
     INSERT INTO touches (site, visitor, digest, seen_at, sealed)
@@ -84,7 +85,13 @@ BEGIN
     WHERE news[o] IS NOT FALSE;
 
   IF news IS NOT NULL OR cardinality(array_remove(lead_ids, NULL)) > 0 THEN
-    FOR i IN 1 .. size LOOP
+    -- In the order of their keys, so that two lanes that bring leads to the same events never wait for each other in a
+    -- circle. Those with a claim come first and as they came: each may depend on what an earlier one made of its claim.
+    FOR i IN
+      SELECT o FROM generate_series(1, size) AS o
+      ORDER BY claims[o] IS NULL, CASE WHEN claims[o] IS NULL THEN digests[o] END,
+        CASE WHEN claims[o] IS NULL THEN sites[o] END, o
+    LOOP
       IF news[i] IS NOT FALSE THEN
         IF lead_ids[i] IS NOT NULL THEN
           PERFORM append_lead(sites[i], lead_ids[i], seqs[i], days[i], to_timestamp(received_at[i]), visitors[i],
