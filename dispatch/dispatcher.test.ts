@@ -8,8 +8,11 @@ import { queueName, type Job } from './schedule.ts'
 test('jobs that cannot be joined do not wait for each other\'s answers', async t => {
   const world = await dispatchWorld(t)
   const { pool, deps, network, acceptAll } = world
-  const seqs = [await storeEvent(pool), await storeEvent(pool), await storeEvent(pool)]
-  await routeOnce(deps)
+  const seqs: number[] = []
+  for (let count = 0; count < 3; count++) {
+    seqs.push(await storeEvent(pool))
+    await routeOnce(deps)
+  }
   await pool.query('DELETE FROM pgboss.job')
   const answers: (() => void)[] = []
   network.answer = (receipt, response) => { answers.push(() => acceptAll(receipt, response)) }

@@ -1,7 +1,6 @@
 // The gateway half as a service: opens what it needs, listens, and stops in order.
 import type { Keys } from '../config/keys.ts'
 import { endPool, openPool, sqlState, type Pool } from '../config/postgres.ts'
-import type { Arrival, Receipt } from './arrival.ts'
 import { alertWith, crowdAlertWith, spoolAlertWith, watchSpool } from './alerts.ts'
 import type { Arrival, Receipt } from './arrival.ts'
 import { openCrowdLog, type CrowdLog } from './crowd_log.ts'
@@ -158,13 +157,6 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
   } catch (error) {
     await stop()
     throw error
-  }
-}
-
-function countDrained (arrivals: readonly Arrival[], receipts: readonly Receipt[], metrics: GatewayMetrics): void {
-  for (const [at, { part, isLanding }] of arrivals.entries()) {
-    const receipt = receipts[at]
-    if (receipt !== undefined && isLanding !== true) countReceipt(part.site, receipt, metrics)
   }
 }
 
