@@ -92,7 +92,8 @@ test('what is taken back is what stops: analytics or ads, whichever was newer th
   t.same(rows.map(row => row.visitor.toString('hex')).sort(), ['analytics', 'none'].map(visitor =>
     testKeys.blindIndex('main', 'visitor', visitor).toString('hex')).sort(), 'landings go with what allowed them')
 
-  const [journey] = await readJourneys({ ...world.deps, sites: world.deps.targets.all.map(target => target.site) }, 'analytics')
+  const sites = world.deps.targets.all.map(target => target.site)
+  const [journey] = await readJourneys({ ...world.deps, sites }, 'analytics')
   t.match(journey?.consent, { ad_user_data: 'granted', analytics_storage: 'denied', analytics_because: 'revoked' })
   t.match(journey && explainText(journey, Date.now()), /analytics_storage +denied {2}\(revoked after the event\)/)
 })
