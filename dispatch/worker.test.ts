@@ -1,5 +1,6 @@
 // The worker: load, decide, map, batch, send, judge, settle, through faults and lost answers.
 import { test } from 'tap'
+import { deriveKeys } from '../config/keys.ts'
 import {
   deliveryOf, dispatchWorld, json, runDispatcher, runningWorld, storeEvent, storeTouch, until
 } from '../test/dispatch_world.ts'
@@ -44,6 +45,20 @@ test('what is decided against is never sent', async t => {
   t.equal(await deliveryOf(pool, view), undefined, 'an event of another level has no delivery')
   await until(() => deliveryOf(pool, fine, 3), is('delivered'))
   t.equal(network.receipts.flatMap(receipt => receipt.ids).length, 3, 'the lead twice, the view once')
+})
+
+test('an event that cannot be opened is rejected; its neighbour goes', async t => {
+  const world = await dispatchWorld(t)
+  const { pool, network } = world
+  const foreign = await storeEvent(pool)
+  const fine = await storeEvent(pool, { id: 'fine' })
+  const sealed = deriveKeys(['a secret that nobody has any more, thirty-two']).seal('main', Buffer.from('{}'))
+  await pool.query('UPDATE events SET sealed = $2 WHERE event_seq = $1', [foreign, sealed])
+  await runDispatcher(t, world)
+  t.match(await until(() => deliveryOf(pool, foreign), is('rejected')),
+    { reason: 'invalid_event', detail: 'the stored event cannot be opened', attempts: 0 })
+  await until(() => deliveryOf(pool, fine), is('delivered'))
+  t.same(network.receipts.map(({ ids }) => ids), [['fine']])
 })
 
 test('test mode asks for a test', async t => {
