@@ -14,7 +14,7 @@ async function relationBytes ({ pool }: Database): Promise<Map<string, number>> 
 }
 
 const ofEvents = ['events', 'event_keys', 'touches', 'subjects', 'leads']
-const ofDeliveries = ['deliveries', 'attempts']
+const ofDeliveries = ['deliveries', 'attempts', 'agenda']
 
 /** Stores events, then delivers all of them to Meta, and looks what the tables have grown by. */
 export async function measureSize ({ world, requests }: CaseOptions): Promise<Figure[]> {

@@ -69,9 +69,9 @@ const eventsAtOnce = 2000
 const patience = 3
 
 /**
- * Routes what is there; true when there may be more at once. Throws when Postgres cannot serve. If a crash of the
- * server makes it forget a round, its batches are on the list again, and nothing of it has left: an attempt is durable
- * before that, and with it all that was committed earlier.
+ * Routes what is there; true when there may be more at once. Throws when Postgres cannot serve. A round that a crash of
+ * the server makes it forget is done again, and nothing of it has left: an attempt is durable before that, and with it
+ * all that was committed earlier.
  */
 export async function routeOnce (deps: Deps): Promise<boolean> {
   const routed = await routeBatches(deps)
