@@ -2,9 +2,9 @@
 import { test } from 'tap'
 import { withTransaction } from '../config/postgres.ts'
 import { testDatabase } from '../test/database.ts'
-import { deliveryOf, dispatchWorld, jobFor, runDispatcher, storeEvent, until } from '../test/dispatch_world.ts'
+import { deliveryOf, dispatchWorld, jobFor, storeEvent, until } from '../test/dispatch_world.ts'
 import { routeOnce } from './route.ts'
-import { joinJobs, queueName } from './schedule.ts'
+import { joinJobs } from './schedule.ts'
 import { deliver } from './worker.ts'
 
 test('what is under way joins no other request', async t => {
@@ -60,19 +60,6 @@ test('an event that is gone is an outcome, and holds up none of its neighbours',
   t.match(await deliveryOf(pool, seqs[0] ?? 0), { state: 'rejected', reason: 'invalid_event', attempts: 0 })
   t.match(await deliveryOf(pool, seqs[1] ?? 0), { state: 'delivered' })
   t.same(network.receipts.map(({ ids }) => ids), [['here']])
-})
-
-test('a job that an older build has left holds up none of its neighbours', async t => {
-  const world = await dispatchWorld(t)
-  const { pool, deps, queue, lines } = world
-  const seq = await storeEvent(pool)
-  await withTransaction(pool, async tx => await queue.enqueue(tx, queueName('fictional'), [
-    { data: { kind: 'send', target_id: 1, day: '2026-01-01', event_seqs: '1-3' }, startAtMs: null, group: '1' }
-  ]))
-  await routeOnce(deps)
-  await runDispatcher(t, world)
-  await until(() => deliveryOf(pool, seq), delivery => delivery?.state === 'delivered')
-  t.match(lines.filter(({ level }) => level !== 'info'), [{ level: 'warn', message: 'a job cannot be read' }])
 })
 
 test('what a crash has left on the agenda without a delivery that waits is taken off it', async t => {
