@@ -1,5 +1,4 @@
 // The arrivals of events, read from `events` and opened.
-import { remember } from '../config/bounded.ts'
 import { prepared, type Pool } from '../config/postgres.ts'
 import type { EventData, Part, Trust } from '../schema/event.ts'
 import { fromPlaintexts } from '../schema/sealing.ts'
@@ -73,29 +72,6 @@ export function openText (deps: Pick<Deps, 'keys'>, site: string, sealed: string
   return deps.keys.open(site, Buffer.from(sealed, 'base64')).toString('utf8')
 }
 
-/** Visitors whose address and landing are remembered; the gateway seals each once for as many (append.ts). */
-const rememberedVisitors = 10_000
-
-const mostSites = 1000
-
-type Recall = (sealed: string) => string
-
-const recalls = new WeakMap<Deps['keys'], (site: string) => Recall>()
-
-function recallOf (deps: Pick<Deps, 'keys'>): (site: string) => Recall {
-  const known = recalls.get(deps.keys)
-  if (known !== undefined) return known
-  const ofSite = remember(mostSites, (site): Recall =>
-    remember(rememberedVisitors, sealed => openText(deps, site, sealed)))
-  recalls.set(deps.keys, ofSite)
-  return ofSite
-}
-
-/** The same for what lies in equal bytes beside each event of a visitor: it is opened once, and kept in memory only. */
-export function openShared (deps: Pick<Deps, 'keys'>, site: string, sealed: string): string {
-  return recallOf(deps)(site)(sealed)
-}
-
 /** Opens a part. Null when the key ring does not hold its key or the bytes are damaged; an erased part is empty. */
 export function readPart (row: PartRow, deps: Pick<Deps, 'keys'>): Part | null {
   let data: EventData = {}
@@ -103,7 +79,7 @@ export function readPart (row: PartRow, deps: Pick<Deps, 'keys'>): Part | null {
     try {
       data = fromPlaintexts({
         data: openText(deps, row.site, row.sealed),
-        client: row.sealed_client === null ? null : openShared(deps, row.site, row.sealed_client)
+        client: row.sealed_client === null ? null : openText(deps, row.site, row.sealed_client)
       })
     } catch (error) {
       if (error instanceof Error && error.name === 'KeyError') return null

@@ -4,7 +4,7 @@ import type { Revoked } from '../schema/consent.ts'
 import type { Touch } from '../schema/lead.ts'
 import { lengthen } from '../schema/short_text.ts'
 import type { Deps } from './deps.ts'
-import { openShared } from './parts.ts'
+import { openText } from './parts.ts'
 import { revokedOf, revokesQuery, type RevokeRow, type Revokes } from './revokes.ts'
 import { bytesList } from './sql_lists.ts'
 
@@ -61,7 +61,7 @@ export async function readVisitors (
 /** Opens a landing; null when the key ring does not hold its key or the bytes are damaged. */
 function open (deps: Pick<Deps, 'keys'>, site: string, sealed: string): Touch | null {
   try {
-    return JSON.parse(lengthen(openShared(deps, site, sealed))) as Touch
+    return JSON.parse(lengthen(openText(deps, site, sealed))) as Touch
   } catch (error) {
     if (error instanceof Error && error.name === 'KeyError') return null
     throw error
