@@ -17,12 +17,23 @@ async function startBare (kind: 'bare' | 'insert', database: Database): Promise<
 const load = (port: number, mix: Mix, count: number): Omit<Load, 'run'> =>
   ({ port, path: mix === 'leads' ? '/v1/leads' : '/v1/e', mix, loop: 'closed', connections: 64, count })
 
+/** What Postgres would clean up after the one server, it would do while the other is measured. */
+async function leaveUncleaned ({ pool }: Database): Promise<void> {
+  await pool.query(`
+    DO $$ DECLARE name regclass; BEGIN
+      FOR name IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP
+        EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = false)', name);
+      END LOOP;
+    END $$`)
+}
+
 type Round = Record<'bare' | 'gateway' | 'insert' | 'leads', Measured>
 
 /** Interleaved rounds of the three servers on the same requests: bare, gateway, one INSERT per request. */
 export async function measureIngest ({ world, rounds, requests, nodeOptions }: CaseOptions): Promise<Figure[]> {
   const database = await world.makeDatabase('ingest')
   const other = await world.makeDatabase('ingest_insert')
+  await leaveUncleaned(other)
   const gateway = await startRole({ role: 'gateway', database, world, core: serverCore, nodeOptions })
   const bare = await startBare('bare', other)
   const insert = await startBare('insert', other)
