@@ -5,7 +5,7 @@ import { measure } from './load.ts'
 import { networks } from './networks.ts'
 import { otherCore, serverCore, startRole, until, type Database } from './world.ts'
 
-const rates = [250, 500, 750, 1000, 1500, 2000, 2500, 3000]
+const rates = [1000, 1500, 2000, 2500, 3000]
 const patienceMs = 2000
 
 /** How long the most overdue work is overdue: deliveries past their time, batches that nobody has routed. */
