@@ -128,7 +128,7 @@ CREATE TABLE agenda (
   id bigint PRIMARY KEY DEFAULT nextval('agenda_id'),
   due_at timestamptz NOT NULL,
   wake_at timestamptz NOT NULL,       -- when the promoter makes a job for it
-  fence bigint,                       -- of who took it last: whoever comes then ends what that one has begun
+  fence bigint,                       -- of who took it last, random: whoever comes then ends what that one has begun
   destination_id smallint NOT NULL,
   events smallint NOT NULL,
   day date NOT NULL,
