@@ -1,6 +1,7 @@
 // Who may take which entries of the agenda, also after crashes of Postgres and of workers.
 import { test } from 'tap'
-import { withTransaction } from '../config/postgres.ts'
+import { withTransaction, type Queryable } from '../config/postgres.ts'
+import { testDatabase } from '../test/database.ts'
 import { deliveryOf, dispatchWorld, jobFor, storeEvent } from '../test/dispatch_world.ts'
 import { endHolds } from '../test/hurry.ts'
 import { load } from './load.ts'
@@ -69,11 +70,69 @@ test('an entry that a dead worker had settled among others is taken off when the
 
 test('company that is not taken along is not locked: its own job finds it', async t => {
   const { pool, entries: [own, near, far], job } = await plannedWorld(t, ['own', 'near', 'far'], 60_000)
-  const takeEntry = async (db: Pick<typeof pool, 'query'>, entry: number | undefined) =>
+  const takeEntry = async (db: Queryable, entry: number | undefined) =>
     (await db.query<{ own: number[] }>(
       'SELECT own FROM take_entries(1::smallint, $1, ARRAY[$2::bigint], 45000, 120000, 2)', [job.day, entry])).rows
   await withTransaction(pool, async tx => {
     t.same(await takeEntry(tx, own), [{ own: [own, near] }], 'up to one request')
     t.same(await takeEntry(pool, far), [{ own: [far] }])
+  })
+})
+
+/** Entries of one event each; their ids. */
+async function fill (session: Queryable, count: number, lingers: boolean) {
+  return await session.query<{ id: number }>(`
+    INSERT INTO agenda (due_at, wake_at, destination_id, events, day, is_isolation, lingers, event_seqs)
+    SELECT now(), now(), 1, 1, '2026-11-24', false, $2, ARRAY[n::bigint] FROM generate_series(1, $1::int) AS n
+    RETURNING id`, [count, lingers])
+}
+
+/** Rows and index entries of the agenda that this transaction has read. */
+async function countReads (session: Queryable): Promise<number> {
+  const { rows: [row] } = await session.query<{ reads: number }>(`
+    SELECT (sum(pg_stat_get_xact_tuples_returned(indexrelid)) + pg_stat_get_xact_tuples_returned(indrelid))::bigint
+      AS reads
+    FROM pg_index WHERE indrelid = 'agenda'::regclass GROUP BY indrelid`)
+  return row?.reads ?? 0
+}
+
+test('company is found without a look at all that waits, also by a plan from before there was any', async t => {
+  const { pool } = await testDatabase(t)
+  await withTransaction(pool, async session => {
+    const takeOne = async () => {
+      const { rows: [own] } = await fill(session, 1, true)
+      const { rows } = await session.query<{ own: number[] }>(
+        'SELECT own FROM take_entries(1::smallint, \'2026-11-24\', ARRAY[$1::bigint], 45000, 6000, 10)', [own?.id])
+      return rows[0]?.own.length
+    }
+    t.equal(await takeOne(), 1)
+    await fill(session, 3000, false)
+    await fill(session, 3, true)
+    const before = await countReads(session)
+    t.equal(await takeOne(), 4)
+    const reads = await countReads(session) - before
+    t.ok(reads < 100, `${reads} rows and index entries read`)
+  })
+})
+
+test('who holds an entry proves it without reading the agenda, also by a plan from when that was empty', async t => {
+  const { pool } = await testDatabase(t)
+  await withTransaction(pool, async session => {
+    await session.query('ANALYZE agenda')
+    const hold = async (name: string) => {
+      const before = await countReads(session)
+      await session.query(`SELECT FROM ${name}`)
+      return await countReads(session) - before
+    }
+    const calls = ['hold_entries(ARRAY[1::bigint], 7)',
+      'begin_attempt(1::smallint, \'2026-11-24\', ARRAY[1::bigint], 7, 45000, ARRAY[1::bigint], NULL, NULL)']
+    // So often that a session keeps its plan.
+    for (let n = 0; n < 10; n++) for (const call of calls) await hold(call)
+    await fill(session, 3000, false)
+    await session.query('UPDATE agenda SET fence = 7, is_held = true WHERE id = 1')
+    for (const call of calls) {
+      const reads = await hold(call)
+      t.ok(reads > 0 && reads < 100, `${reads} rows and index entries read by ${call}`)
+    }
   })
 })

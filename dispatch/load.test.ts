@@ -62,7 +62,7 @@ test('an event that is gone is an outcome, and holds up none of its neighbours',
   t.same(network.receipts.map(({ ids }) => ids), [['here']])
 })
 
-test('an event that is nothing that this version can read is an outcome, and holds up none of its neighbours', async t => {
+test('an event that this version cannot read is an outcome, and holds up none of its neighbours', async t => {
   const { pool, network, deps } = await dispatchWorld(t)
   const seqs = [await storeEvent(pool, { id: 'odd' }), await storeEvent(pool, { id: 'here' })]
   await pool.query('UPDATE events SET sealed = $1 WHERE event_seq = $2',

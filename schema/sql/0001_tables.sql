@@ -140,6 +140,7 @@ CREATE TABLE agenda (
 -- Gone within the second, mostly: not worth the time that compressing a thousand numbers takes.
 ALTER TABLE agenda ALTER event_seqs SET STORAGE EXTERNAL;
 CREATE INDEX agenda_wake ON agenda (destination_id, wake_at);
+CREATE INDEX agenda_company ON agenda (destination_id, day, due_at, id) WHERE lingers AND fence IS NULL;
 
 -- One request to a network. Committed as an intent before the bytes leave; ended by exactly one transaction.
 CREATE SEQUENCE attempt_id;

@@ -92,8 +92,10 @@ DECLARE
   company bigint[];
 BEGIN
   SELECT array_agg(free.id), array_agg(free.fence) FILTER (WHERE free.fence IS NOT NULL) INTO own, earlier FROM (
-    SELECT a.id, a.fence FROM agenda a WHERE a.id = ANY (p_entries) AND a.destination_id = p_destination
-      AND a.day = p_day AND (NOT a.is_held OR a.wake_at <= now())
+    SELECT a.id, a.fence FROM agenda a WHERE a.id = ANY (p_entries)
+      -- Not as an index knows it: all that waits for the destination would be looked through.
+      AND a.destination_id IS NOT DISTINCT FROM p_destination AND a.day IS NOT DISTINCT FROM p_day
+      AND (NOT a.is_held OR a.wake_at <= now())
     ORDER BY a.id FOR UPDATE SKIP LOCKED
   ) AS free;
   IF own IS NULL THEN
@@ -190,7 +192,8 @@ END $$;
 
 -- Whether entries are still held under a fence: all of them, locked, and then the time of the transaction in Unix
 -- milliseconds; else no row.
-CREATE FUNCTION hold_entries (p_entries bigint[], p_fence bigint) RETURNS TABLE (now_ms float8) LANGUAGE plpgsql AS $$
+CREATE FUNCTION hold_entries (p_entries bigint[], p_fence bigint) RETURNS TABLE (now_ms float8)
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   PERFORM FROM agenda a WHERE a.id = ANY (p_entries) AND a.fence = p_fence AND a.is_held ORDER BY a.id FOR UPDATE;
   GET DIAGNOSTICS now_ms = ROW_COUNT;
@@ -204,7 +207,7 @@ END $$;
 -- this fence any more. The part of a lease that has passed since they were taken is not worth a write.
 CREATE FUNCTION begin_attempt (p_destination smallint, p_day date, p_entries bigint[], p_fence bigint,
   p_lease_ms float8, p_seqs bigint[], p_resend_of bigint, p_part_seqs jsonb) RETURNS SETOF bigint
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   held integer;
   held_until timestamptz;
