@@ -155,7 +155,7 @@ async function listen (boss: PgBoss, onJobs: (queue: string) => void, onGap: () 
   return subscription
 }
 
-/** Stops pumps; waits for at most so long. What has not begun by then never does: its deliveries are promised again. */
+/** Stops pumps; waits for at most so long. What has not begun by then never does: the promoter wakes others for it. */
 async function stopPumps (pumps: readonly Pump[], timeoutMs: number): Promise<void> {
   await within(timeoutMs, Promise.all(pumps.map(async pump => await pump.stop())))
   for (const pump of pumps) pump.giveUp()

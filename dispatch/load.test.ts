@@ -2,7 +2,7 @@
 import { test } from 'tap'
 import { withTransaction } from '../config/postgres.ts'
 import { testDatabase } from '../test/database.ts'
-import { deliveryOf, dispatchWorld, jobFor, storeEvent, until } from '../test/dispatch_world.ts'
+import { deliveryOf, dispatchWorld, jobFor, storeEvent, testKeys, until } from '../test/dispatch_world.ts'
 import { routeOnce } from './route.ts'
 import { joinJobs } from './schedule.ts'
 import { deliver } from './worker.ts'
@@ -57,6 +57,18 @@ test('an event that is gone is an outcome, and holds up none of its neighbours',
   const job = await jobFor(pool, seqs[0] ?? 0)
   await pool.query('DELETE FROM events WHERE event_seq = $1', [seqs[0]])
   await deliver(job, deps)
+  t.match(await deliveryOf(pool, seqs[0] ?? 0), { state: 'rejected', reason: 'invalid_event', attempts: 0 })
+  t.match(await deliveryOf(pool, seqs[1] ?? 0), { state: 'delivered' })
+  t.same(network.receipts.map(({ ids }) => ids), [['here']])
+})
+
+test('an event that this version cannot read is an outcome, and holds up none of its neighbours', async t => {
+  const { pool, network, deps } = await dispatchWorld(t)
+  const seqs = [await storeEvent(pool, { id: 'odd' }), await storeEvent(pool, { id: 'here' })]
+  await pool.query('UPDATE events SET sealed = $1 WHERE event_seq = $2',
+    [testKeys.seal('main', Buffer.from('no JSON')), seqs[0]])
+  await routeOnce(deps)
+  await deliver(await jobFor(pool, seqs[0] ?? 0), deps)
   t.match(await deliveryOf(pool, seqs[0] ?? 0), { state: 'rejected', reason: 'invalid_event', attempts: 0 })
   t.match(await deliveryOf(pool, seqs[1] ?? 0), { state: 'delivered' })
   t.same(network.receipts.map(({ ids }) => ids), [['here']])

@@ -15,7 +15,7 @@ export type Ready = Omit<LoadedDelivery, 'read'> & Packable & { payload: unknown
  */
 const openedAtOnce = 128
 
-/** Decides and maps each delivery by itself: one that breaks the mapping must not block the others. */
+/** Opens, decides and maps each delivery by itself: one that breaks any of it must not block the others. */
 export function decideAll (
   deliveries: readonly LoadedDelivery[], target: Target, deps: Deps
 ): { ready: Ready[], unsent: Settlement[] } {
@@ -23,7 +23,8 @@ export function decideAll (
   const unsent: Settlement[] = []
   const nowMs = deps.now()
   for (let at = 0; at < deliveries.length; at += openedAtOnce) {
-    const opened = deliveries.slice(at, at + openedAtOnce).map(delivery => ({ delivery, candidate: delivery.read() }))
+    const opened = deliveries.slice(at, at + openedAtOnce).map(delivery => (
+      { delivery, candidate: readSafely(delivery, target, deps) }))
     for (const { delivery, candidate } of opened) {
       if (candidate === null) {
         unsent.push(unreadable(delivery.seq))
@@ -39,6 +40,16 @@ export function decideAll (
 
 export const unreadable = (seq: number): Settlement =>
   ({ seq, state: 'rejected', reason: 'invalid_event', detail: 'the stored event cannot be opened' })
+
+/** What another version stored may be nothing that this one can read. */
+function readSafely ({ seq, read }: LoadedDelivery, target: Target, deps: Deps): Candidate | null {
+  try {
+    return read()
+  } catch (error) {
+    deps.log.error({ event_seq: seq, type: target.destination.type, error: describeError(error) }, 'opening failed')
+    return null
+  }
+}
 
 function decideSafely (seq: number, candidate: Candidate, target: Target, nowMs: number, deps: Deps): Decision {
   try {

@@ -128,7 +128,7 @@ CREATE TABLE agenda (
   id bigint PRIMARY KEY DEFAULT nextval('agenda_id'),
   due_at timestamptz NOT NULL,
   wake_at timestamptz NOT NULL,       -- when the promoter makes a job for it
-  fence bigint,                       -- of who took it last: whoever comes then ends what that one has begun
+  fence bigint,                       -- of who took it last, random: whoever comes then ends what that one has begun
   destination_id smallint NOT NULL,
   events smallint NOT NULL,
   day date NOT NULL,
@@ -140,6 +140,7 @@ CREATE TABLE agenda (
 -- Gone within the second, mostly: not worth the time that compressing a thousand numbers takes.
 ALTER TABLE agenda ALTER event_seqs SET STORAGE EXTERNAL;
 CREATE INDEX agenda_wake ON agenda (destination_id, wake_at);
+CREATE INDEX agenda_company ON agenda (destination_id, day, due_at, id) WHERE lingers AND fence IS NULL;
 
 -- One request to a network. Committed as an intent before the bytes leave; ended by exactly one transaction.
 CREATE SEQUENCE attempt_id;

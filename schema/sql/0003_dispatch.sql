@@ -80,31 +80,42 @@ END $$;
 
 -- Takes entries that nobody holds, for the length of the lease: which, what was planned in them, the fence under which
 -- they are held, and the fences under which they were held before. A destination that lingers (p_linger_ms) takes
--- entries of others that are nearly due with it, up to p_most events. No row: all are held.
+-- entries of others that are nearly due with it, up to p_most events; only what it takes is locked, for whoever meets a
+-- lock lets the entry be. No row: all are held.
+-- What a crash of the server forgets includes numbers that a sequence gave: a job that was taken before it may name an
+-- entry that is another destination's by now, and a fence from a sequence might be held by two. So a fence is random.
 -- The agenda is no partition of a day, so its plans need not be made anew for each call.
 CREATE FUNCTION take_entries (p_destination smallint, p_day date, p_entries bigint[], p_lease_ms float8,
   p_linger_ms float8, p_most integer) RETURNS TABLE (own bigint[], seqs bigint[], own_fence bigint, earlier bigint[])
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  company bigint[];
 BEGIN
   SELECT array_agg(free.id), array_agg(free.fence) FILTER (WHERE free.fence IS NOT NULL) INTO own, earlier FROM (
-    SELECT a.id, a.fence FROM agenda a WHERE a.id = ANY (p_entries) AND (NOT a.is_held OR a.wake_at <= now())
+    SELECT a.id, a.fence FROM agenda a WHERE a.id = ANY (p_entries)
+      -- Not as an index knows it: all that waits for the destination would be looked through.
+      AND a.destination_id IS NOT DISTINCT FROM p_destination AND a.day IS NOT DISTINCT FROM p_day
+      AND (NOT a.is_held OR a.wake_at <= now())
     ORDER BY a.id FOR UPDATE SKIP LOCKED
   ) AS free;
   IF own IS NULL THEN
     RETURN;
   END IF;
   IF p_linger_ms > 0 THEN
-    own := own || ARRAY(
+    company := ARRAY(
       SELECT c.id FROM (
         SELECT near.id, sum(near.events) OVER (ORDER BY near.due_at, near.id) AS events FROM (
           SELECT a.id, a.events, a.due_at FROM agenda a
           WHERE a.destination_id = p_destination AND a.day = p_day AND a.lingers AND a.fence IS NULL
             AND a.due_at <= now() + make_interval(secs => p_linger_ms / 1000) AND a.id <> ALL (own)
-          ORDER BY a.due_at, a.id LIMIT p_most FOR UPDATE SKIP LOCKED
+          ORDER BY a.due_at, a.id LIMIT p_most
         ) AS near
       ) AS c WHERE c.events <= p_most - (SELECT sum(a.events) FROM agenda a WHERE a.id = ANY (own)));
+    own := own || ARRAY(
+      SELECT a.id FROM agenda a WHERE a.id = ANY (company) AND a.fence IS NULL ORDER BY a.id FOR UPDATE SKIP LOCKED);
   END IF;
-  own_fence := nextval('agenda_id');
+  -- Below 2^53, so that it is a number everywhere.
+  own_fence := floor(random() * 9007199254740991);
   WITH taken AS (
     UPDATE agenda a SET fence = own_fence, is_held = true, wake_at = now() + make_interval(secs => p_lease_ms / 1000)
     WHERE a.id = ANY (own) RETURNING a.event_seqs
@@ -138,6 +149,12 @@ BEGIN
   END IF;
   IF taken.earlier IS NOT NULL THEN
     PERFORM lose_attempts(p_destination, p_day, taken.earlier);
+    -- Who had them may have settled all of one before the end. Nobody would renew the lease of that one, and whoever
+    -- took it next would end what is begun under this fence.
+    DELETE FROM agenda a WHERE a.id = ANY (taken.own) AND a.id NOT IN (
+      SELECT d.agenda_id FROM deliveries d
+      WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (taken.seqs)
+        AND d.state = 'waiting' AND d.agenda_id IS NOT NULL);
   END IF;
   RETURN QUERY SELECT taken.own_fence, d.agenda_id, d.event_seq, d.attempts, d.is_test, d.reason, d.after_delivery,
       d.attempt_id, coalesce(d.first_attempt_id, d.attempt_id), e.seq, e.receipt_id, e.site, e.trust, e.event_name,
@@ -150,7 +167,7 @@ BEGIN
       ON e.event_seq = d.event_seq
     WHERE d.destination_id = p_destination AND d.day = p_day AND d.event_seq = ANY (taken.seqs)
       AND d.state = 'waiting' AND d.agenda_id = ANY (taken.own);
-  -- Entries that a crash left behind. One among others waits until it is promoted alone.
+  -- Entries whose deliveries are elsewhere. One among others is taken off when it is taken again.
   IF NOT FOUND THEN
     DELETE FROM agenda a WHERE a.id = ANY (taken.own);
   END IF;
@@ -175,7 +192,8 @@ END $$;
 
 -- Whether entries are still held under a fence: all of them, locked, and then the time of the transaction in Unix
 -- milliseconds; else no row.
-CREATE FUNCTION hold_entries (p_entries bigint[], p_fence bigint) RETURNS TABLE (now_ms float8) LANGUAGE plpgsql AS $$
+CREATE FUNCTION hold_entries (p_entries bigint[], p_fence bigint) RETURNS TABLE (now_ms float8)
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   PERFORM FROM agenda a WHERE a.id = ANY (p_entries) AND a.fence = p_fence AND a.is_held ORDER BY a.id FOR UPDATE;
   GET DIAGNOSTICS now_ms = ROW_COUNT;
@@ -189,7 +207,7 @@ END $$;
 -- this fence any more. The part of a lease that has passed since they were taken is not worth a write.
 CREATE FUNCTION begin_attempt (p_destination smallint, p_day date, p_entries bigint[], p_fence bigint,
   p_lease_ms float8, p_seqs bigint[], p_resend_of bigint, p_part_seqs jsonb) RETURNS SETOF bigint
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   held integer;
   held_until timestamptz;
