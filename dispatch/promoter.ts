@@ -8,7 +8,7 @@ import type { Target } from './target.ts'
 
 /** Entries per destination and round; more follow in the next round, which comes at once. */
 const roundSize = 1000
-/** So long after they fell due, deliveries of a destination that left the settings are closed. */
+/** So long after they fell due and nobody woke them, deliveries of a destination that left the settings are closed. */
 const removedGrace = '1 hour'
 /** A verify job that got lost is made again after this. */
 const verifyAgain = '5 minutes'
