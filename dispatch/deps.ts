@@ -16,7 +16,7 @@ export interface Timings {
    */
   leaseMs: number
   /** How long after it falls due an entry of the agenda waits for its job, before the promoter makes another. */
-  promiseMs: number
+  jobWithinMs: number
   /** How long one job may go on starting requests; the rest gets a job of its own. */
   jobBudgetMs: number
   /** Pause between two rounds of the promoter. */
@@ -27,7 +27,7 @@ export interface Timings {
 }
 
 export const timings: Timings = {
-  leaseMs: 45_000, promiseMs: 45_000, jobBudgetMs: 20_000, sweepMs: 5000, routeBusyMs: 50, routeIdleMs: 250
+  leaseMs: 45_000, jobWithinMs: 45_000, jobBudgetMs: 20_000, sweepMs: 5000, routeBusyMs: 50, routeIdleMs: 250
 }
 
 /** The configured destinations of all sites. */

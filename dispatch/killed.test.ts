@@ -47,7 +47,7 @@ test('SIGKILL in mid-send, ten times', { timeout: 400_000 }, async t => {
   }
   const open = async () => {
     const { rows: [row] } = await pool.query<{ open: number }>(`
-      SELECT (SELECT count(*) FROM deliveries WHERE state <> 'delivered') +
+      SELECT (SELECT count(*) FROM deliveries WHERE state <> 'delivered') + (SELECT count(*) FROM agenda) +
         (SELECT coalesce(sum(cardinality(event_seqs)), 0)::bigint FROM unrouted_batches) AS open`)
     return row?.open ?? -1
   }

@@ -8,7 +8,7 @@ import type { Target } from './target.ts'
 
 /** Entries per destination and round; more follow in the next round, which comes at once. */
 const roundSize = 1000
-/** So long after they fell due, deliveries of a destination that left the settings are closed. */
+/** So long after they fell due and nobody woke them, deliveries of a destination that left the settings are closed. */
 const removedGrace = '1 hour'
 /** A verify job that got lost is made again after this. */
 const verifyAgain = '5 minutes'
@@ -45,7 +45,7 @@ async function promote (deps: Deps, target: Target): Promise<number> {
       UPDATE agenda a SET is_held = false, wake_at = greatest(due_at, now()) + make_interval(secs => $3::float8 / 1000)
       FROM woken WHERE a.id = woken.id
       RETURNING a.id, day, events, is_isolation AS "isIsolation", extract(epoch FROM due_at)::float8 * 1000 AS due_ms,
-        extract(epoch FROM now())::float8 * 1000 AS now_ms`, [target.id, roundSize, deps.timings.promiseMs])
+        extract(epoch FROM now())::float8 * 1000 AS now_ms`, [target.id, roundSize, deps.timings.jobWithinMs])
     await enqueueEntries(tx, deps.enqueue, rows.map(({ due_ms: dueMs, now_ms: nowMs, ...entry }) => (
       { ...entry, targetId: target.id, job: { startAtMs: dueMs <= nowMs ? null : dueMs } }
     )), () => target.destination.type)

@@ -180,7 +180,7 @@ async function routeEvents (
   const waiting = deliveries.filter(({ state }) => state === 'waiting')
   const { entries, places } = planEntries(waiting.map(({ reason, ...delivery }) => (
     { ...delivery, lingers: reason === 'lingering', isPaused: reason === 'destination_paused' }
-  )), nowMs, deps.timings.promiseMs)
+  )), nowMs, deps.timings.jobWithinMs)
   const ids = await enterAgenda(tx, deps.enqueue, entries, id => deps.targets.byId(id)?.destination.type ?? '')
   const entryOf = new Map(waiting.map((delivery, index) => [delivery, ids[places[index] ?? -1] ?? null]))
   await insertDeliveries(tx, deliveries.map(one => ({ ...one, agendaId: entryOf.get(one) ?? null })))

@@ -72,10 +72,10 @@ const largestEntry = 1000
 export const bucketMs = 1000
 
 /**
- * One entry per destination, day and second, of up to 1,000 deliveries. A job has `promiseMs` from when it falls due to
- * be begun; then the promoter makes another.
+ * One entry per destination, day and second, of up to 1,000 deliveries. A job has `jobWithinMs` to be begun, from when
+ * the entry falls due; then the promoter makes another.
  */
-export function planEntries (dues: readonly Due[], nowMs: number, promiseMs: number): Plan {
+export function planEntries (dues: readonly Due[], nowMs: number, jobWithinMs: number): Plan {
   const open = new Map<string, number>()
   const entries: Entry[] = []
   const places = dues.map(due => {
@@ -88,7 +88,7 @@ export function planEntries (dues: readonly Due[], nowMs: number, promiseMs: num
       entry.seqs.push(due.seq)
       return place
     }
-    const next = wakingOf(dueAtMs, isPaused, nowMs, promiseMs)
+    const next = wakingOf(dueAtMs, isPaused, nowMs, jobWithinMs)
     open.set(key, entries.length)
     return entries.push({
       targetId, day, seqs: [due.seq], dueAtMs, isIsolation: isolation !== undefined, lingers, ...next
@@ -98,11 +98,11 @@ export function planEntries (dues: readonly Due[], nowMs: number, promiseMs: num
 }
 
 function wakingOf (
-  dueAtMs: number, isPaused: boolean, nowMs: number, promiseMs: number
+  dueAtMs: number, isPaused: boolean, nowMs: number, jobWithinMs: number
 ): Pick<Entry, 'wakeAtMs' | 'job'> {
   if (isPaused) return { wakeAtMs: nowMs, job: null }
   if (dueAtMs > nowMs + horizonMs) return { wakeAtMs: dueAtMs - horizonMs, job: null }
-  return { wakeAtMs: dueAtMs + promiseMs, job: { startAtMs: dueAtMs <= nowMs ? null : dueAtMs } }
+  return { wakeAtMs: dueAtMs + jobWithinMs, job: { startAtMs: dueAtMs <= nowMs ? null : dueAtMs } }
 }
 
 /**

@@ -160,7 +160,7 @@ export async function planAgain (
     dueAtMs: nowMs + (one.afterMs ?? 0),
     isolation: one.isolation,
     isPaused: one.reason === 'destination_paused'
-  })), nowMs, deps.timings.promiseMs)
+  })), nowMs, deps.timings.jobWithinMs)
   const ids = await enterAgenda(tx, deps.enqueue, entries, () => target.destination.type)
   return new Map(waiting.map(({ seq }, index) => [seq, ids[places[index] ?? -1] ?? 0]))
 }

@@ -170,7 +170,7 @@ export interface Line { level: string, message: string, values: object }
 
 /**
  * What one worker process is given: the network at `origin`, a queue, and timings that make nobody wait; none of them
- * is so short that a busy machine runs into it. Who needs a lease or a promise to end ends it by SQL, or gives its own.
+ * is so short that a busy machine runs into it. Who needs a lease to end ends it by SQL, or gives its own.
  */
 export async function openDeps (url: string, pool: Pool, targets: Target[], short: Partial<Timings> = {}) {
   const queue = await openQueue({ url, names: [queueName('fictional')], onError: () => undefined })

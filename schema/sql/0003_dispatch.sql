@@ -277,7 +277,9 @@ BEGIN
   PERFORM close_entries(p_closed);
 END $$;
 
--- Closes what has waited for a destination that is no longer in the settings for longer than a grace.
+-- Closes what has waited for a destination that is no longer in the settings for longer than a grace: since it fell due,
+-- and since a worker that still knows the destination woke or held it. By the time to wake an index finds it; to look
+-- through all that waits, again and again for as long as the grace lasts, would be dear.
 CREATE FUNCTION close_removed (p_destination smallint, p_grace interval, p_most integer) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
@@ -286,7 +288,7 @@ BEGIN
   FOR closed IN
     DELETE FROM agenda WHERE id IN (
       SELECT a.id FROM agenda a
-      WHERE a.destination_id = p_destination AND a.wake_at <= now() AND a.due_at < now() - p_grace
+      WHERE a.destination_id = p_destination AND a.wake_at < now() - p_grace AND a.due_at < now() - p_grace
       ORDER BY a.wake_at LIMIT p_most FOR UPDATE SKIP LOCKED
     ) RETURNING id, day, fence, event_seqs
   LOOP
