@@ -53,12 +53,8 @@ export async function keepPartitions (
 async function upkeep (client: PoolClient, log: Log, today: string, keep: Retention): Promise<Upkeep> {
   const { rows: [made] } = await client.query<{ made: number }>(
     'SELECT ensure_partitions($1::date - 1, $2) AS made', [today, daysAhead + 2])
-  const { daysDropped, expired } = await dropOldDays(client, log, today, keep.events)
   const forget = async (sql: string, days: number) => await inChunks(client, sql, [today, days, chunk])
-  return {
-    partitionsMade: made?.made ?? 0,
-    daysDropped,
-    expired,
+  const forgotten = {
     clientsForgotten: await forget(`
       UPDATE events SET sealed_client = NULL WHERE (event_seq, receipt_id, day) IN (
         SELECT event_seq, receipt_id, day FROM events
@@ -84,6 +80,9 @@ async function upkeep (client: PoolClient, log: Log, today: string, keep: Retent
         SELECT site, visitor FROM revokes
         WHERE revoked_at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC' LIMIT $3)`, keep.events)
   }
+  // What is forgotten does not wait for what is dropped, which may be held up by a lock or by its size.
+  const { daysDropped, expired } = await dropOldDays(client, log, today, keep.events)
+  return { partitionsMade: made?.made ?? 0, daysDropped, expired, ...forgotten }
 }
 
 /** Repeats a statement of limited size until it has nothing left to do; each is a short transaction of its own. */
