@@ -1,4 +1,5 @@
 // Brings the spool to Postgres: asks now and then whether Postgres is back, and then stores what waits, oldest first.
+import { within } from '../config/within.ts'
 import type { Arrival, Receipt } from './arrival.ts'
 import type { Circuit } from './circuit.ts'
 import type { Spool } from './spool/spool.ts'
@@ -14,7 +15,7 @@ export interface DrainOptions {
   onStored: (arrivals: readonly Arrival[], receipts: readonly Receipt[]) => void
   /** Nothing waits any more. */
   onEmpty: (records: number, seconds: number) => void
-  /** The spool could not be read. */
+  /** The spool could not be read; `hangs`: its disk does not answer. */
   onTrouble: (code: string) => void
 }
 
@@ -34,6 +35,8 @@ const mostRecords = 500
 /** Others' segments are found by the spool's own clock, which wakes nobody. */
 const idleMs = 5000
 const troubleMs = 1000
+/** A disk that has not answered for so long hangs. */
+const hangMs = 2000
 
 /** Waits that can be cut short. */
 interface Pause {
@@ -98,8 +101,8 @@ async function ask ({ ping, circuit }: DrainOptions): Promise<void> {
 }
 
 /** What is spooled must wait for its disk; what comes now need not wait with it, so Postgres is asked all the same. */
-async function putOff (options: DrainOptions, error: unknown): Promise<void> {
-  options.onTrouble(reasonOf(error))
+async function putOff (options: DrainOptions, reason: string): Promise<void> {
+  options.onTrouble(reason)
   if (options.circuit.isOpen()) await ask(options)
 }
 
@@ -110,18 +113,32 @@ Promise<{ records: number, isTrouble: boolean, hasFailed: boolean }> {
   const startedMs = performance.now()
   let isPostgres = false
   try {
-    const records = await spool.drain(limit, async arrivals => {
+    const drained = spool.drain(limit, async arrivals => {
       isPostgres = true
       const receipts = await store(arrivals)
       isPostgres = false
       circuit.heal()
       onStored(arrivals, receipts)
     })
+    // What hangs is waited for and not asked again: each further question could hold another thread of the process.
+    const records = await attend(drained, async () => { if (!isPostgres) await putOff(options, 'hangs') })
     return { records, isTrouble: false, hasFailed: false }
   } catch (error) {
-    if (!isPostgres) await putOff(options, error)
+    if (!isPostgres) await putOff(options, reasonOf(error))
     else if (circuit.isOpen()) circuit.stayOpen()
     else circuit.trip(reasonOf(error), startedMs)
     return { records: 0, isTrouble: !isPostgres, hasFailed: true }
   }
+}
+
+/** Waits for `work`, and calls `meanwhile` whenever that has taken as long as nothing should. */
+async function attend<T> (work: Promise<T>, meanwhile: () => Promise<void>): Promise<T> {
+  const state = { isOver: false }
+  const end = () => { state.isOver = true }
+  work.then(end, end)
+  while (!state.isOver) {
+    await within(hangMs, work)
+    if (!state.isOver) await meanwhile()
+  }
+  return await work
 }
