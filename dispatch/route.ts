@@ -74,28 +74,22 @@ const patience = 3
  * all that was committed earlier.
  */
 export async function routeOnce (deps: Deps): Promise<boolean> {
-  const routed = await routeBatches(deps)
-  if (routed === null) return false
-  await noteCustomNames(deps.pool, routed)
-  return true
-}
-
-/** One round: the events that were routed; null when nothing was there. */
-async function routeBatches (deps: Deps): Promise<RoutedEvent[] | null> {
   let claimed: Batch[] = []
   try {
     return await withTransaction(deps.pool, async tx => {
       claimed = await claimBatches(tx)
       const [first] = claimed
-      if (first === undefined) return null
+      if (first === undefined) return false
       const days = claimed.flatMap(batch => batch.days)
       const seqs = claimed.flatMap(batch => batch.event_seqs)
       const moment = { nowMs: first.now_ms, pausedIds: new Set(first.paused_ids) }
       const events = first.attempts >= patience
         ? await routeOneByOne(tx, deps, seqs, days, moment)
         : await routeEvents(tx, deps, seqs, days, moment)
+      // Before the batches are off the list: a name that is lost then nobody would note again.
+      await noteCustomNames(deps.pool, events)
       deps.metrics.routedBatches.inc({ outcome: 'routed' }, claimed.length)
-      return events
+      return true
     }, 'forgetful')
   } catch (error) {
     if (isOutage(error) || claimed.length === 0) throw error
@@ -105,7 +99,7 @@ async function routeBatches (deps: Deps): Promise<RoutedEvent[] | null> {
     deps.metrics.routedBatches.inc({ outcome: 'failed' }, claimed.length)
     const batches = claimed.map(batch => batch.id)
     deps.log.warn({ batches, error: describeError(error) }, 'batches could not be routed')
-    return []
+    return true
   }
 }
 
