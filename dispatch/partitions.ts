@@ -53,36 +53,57 @@ export async function keepPartitions (
 async function upkeep (client: PoolClient, log: Log, today: string, keep: Retention): Promise<Upkeep> {
   const { rows: [made] } = await client.query<{ made: number }>(
     'SELECT ensure_partitions($1::date - 1, $2) AS made', [today, daysAhead + 2])
-  const forget = async (sql: string, days: number) => await inChunks(client, sql, [today, days, chunk])
+  const removeFrom = async (table: string, when: string, days: number) =>
+    await inChunks(client, removalOf(table, when), [today, days, chunk])
   const forgotten = {
-    clientsForgotten: await forget(`
-      UPDATE events SET sealed_client = NULL WHERE (event_seq, receipt_id, day) IN (
-        SELECT event_seq, receipt_id, day FROM events
-        WHERE sealed_client IS NOT NULL AND received_at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC'
-        LIMIT $3)`, keep.client),
-    keysForgotten: await forget(`
-      DELETE FROM event_keys WHERE (site, digest) IN (
-        SELECT site, digest FROM event_keys WHERE day < $1::date - $2::integer LIMIT $3)`, keep.keys),
-    touchesForgotten: await forget(`
-      DELETE FROM touches WHERE (site, visitor, digest) IN (
-        SELECT site, visitor, digest FROM touches
-        WHERE seen_at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC' LIMIT $3)`, keep.touches) +
-      await forget(`
-      DELETE FROM failed_events WHERE id IN (
-        SELECT id FROM failed_events
-        WHERE failed_at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC' LIMIT $3)`, keep.failedEvents) +
-      await forget(`
-      DELETE FROM crowds WHERE digest IN (
-        SELECT digest FROM crowds
-        WHERE found_at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC' LIMIT $3)`, longestVisitorDays) +
-      await forget(`
-      DELETE FROM revokes WHERE (site, visitor) IN (
-        SELECT site, visitor FROM revokes
-        WHERE revoked_at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC' LIMIT $3)`, keep.events)
+    clientsForgotten: await forgetClients(client, today, keep.client),
+    keysForgotten: await inChunks(client, `
+      DELETE FROM event_keys WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM event_keys WHERE day < $1::date - $2::integer LIMIT $3))`, [today, keep.keys, chunk]),
+    touchesForgotten: await removeFrom('touches', 'seen_at', keep.touches) +
+      await removeFrom('failed_events', 'failed_at', keep.failedEvents) +
+      await removeFrom('crowds', 'found_at', longestVisitorDays) +
+      await removeFrom('revokes', 'revoked_at', keep.events)
   }
   // What is forgotten does not wait for what is dropped, which may be held up by a lock or by its size.
   const { daysDropped, expired } = await dropOldDays(client, log, today, keep.events)
   return { partitionsMade: made?.made ?? 0, daysDropped, expired, ...forgotten }
+}
+
+// Rows are named by their places in the table: to find them again by their keys, Postgres would read all of a large
+// table for each chunk.
+
+/** Deletes the oldest rows of a table with an index on `when`, a moment; one that was renewed meanwhile stays. */
+function removalOf (table: string, when: string): string {
+  const isOld = `${when} < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC'`
+  return `DELETE FROM ${table} WHERE ${isOld} AND ctid = ANY (ARRAY(
+    SELECT ctid FROM ${table} WHERE ${isOld} ORDER BY ${when} LIMIT $3))`
+}
+
+/** Addresses and user agents go before their events. A part that came late to an old day has its own time. */
+async function forgetClients (client: PoolClient, today: string, days: number): Promise<number> {
+  let total = 0
+  for (const { name } of [...await daysOf(client, 'events', today, days), { name: 'events_default' }]) {
+    total += await inChunks(client, `
+      UPDATE ${name} SET sealed_client = NULL WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM ${name}
+        WHERE sealed_client IS NOT NULL AND received_at < ($1::date - $2::integer)::timestamp AT TIME ZONE 'UTC'
+        ORDER BY received_at LIMIT $3))`, [today, days, chunk])
+  }
+  return total
+}
+
+/** The day partitions of a table that are older than `days`, the oldest first. */
+async function daysOf (
+  client: PoolClient, parent: string, today: string, days: number
+): Promise<{ name: string, day: string }[]> {
+  const { rows } = await client.query<{ name: string, day: string }>(`
+    SELECT c.relname AS name, to_date(right(c.relname, 8), 'YYYYMMDD') AS day
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = $1::regclass AND c.relname ~ '_[0-9]{8}$'
+      AND to_date(right(c.relname, 8), 'YYYYMMDD') < $2::date - $3::integer
+    ORDER BY 2`, [parent, today, days])
+  return rows
 }
 
 /** Repeats a statement of limited size until it has nothing left to do; each is a short transaction of its own. */
@@ -101,20 +122,14 @@ async function dropOldDays (
 ): Promise<{ daysDropped: string[], expired: number }> {
   const expired = await inChunks(client, `
     UPDATE deliveries SET state = 'skipped', reason = 'expired', agenda_id = NULL, decided_at = now()
-    WHERE (event_seq, destination_id, day) IN (
+    WHERE day < $1::date - $2::integer AND (event_seq, destination_id, day) IN (
       SELECT event_seq, destination_id, day FROM deliveries
       WHERE day < $1::date - $2::integer AND state IN ('waiting', 'held') LIMIT $3)`, [today, keepDays, chunk])
   await inChunks(client, `DELETE FROM agenda WHERE id IN (
     SELECT id FROM agenda WHERE day < $1::date - $2::integer LIMIT $3)`, [today, keepDays, chunk])
   const daysDropped = new Set<string>()
   for (const parent of parents) {
-    const { rows } = await client.query<{ name: string, day: string }>(`
-      SELECT c.relname AS name, to_date(right(c.relname, 8), 'YYYYMMDD') AS day
-      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-      WHERE i.inhparent = $1::regclass AND c.relname ~ '_[0-9]{8}$'
-        AND to_date(right(c.relname, 8), 'YYYYMMDD') < $2::date - $3::integer
-      ORDER BY 2`, [parent, today, keepDays])
-    for (const { name, day } of rows) {
+    for (const { name, day } of await daysOf(client, parent, today, keepDays)) {
       if (await dropPartition(client, log, name)) daysDropped.add(day)
     }
     await inChunks(client, `

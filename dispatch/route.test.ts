@@ -124,7 +124,8 @@ test('partitions ahead, and what is past its retention is forgotten', async t =>
   await pool.query('UPDATE events SET day = $1::date, received_at = $1::date WHERE event_seq = $2', [old, oldSeq])
   await pool.query('UPDATE deliveries SET day = $1::date WHERE event_seq = $2', [old, oldSeq])
   await pool.query('UPDATE agenda SET day = $1::date', [old])
-  await pool.query('UPDATE events SET received_at = now() - interval \'16 days\' WHERE event_seq = $1', [seq])
+  await pool.query(`UPDATE events SET received_at = now() - interval '16 days', day = $2::date - 16
+    WHERE event_seq = $1`, [seq, today])
   await pool.query(`INSERT INTO event_keys (site, digest, event_seq, day)
     VALUES ('main', 'old', 1, $1::date), ('main', 'new', 2, $2::date)`, [old, today])
   await pool.query(`INSERT INTO touches (site, visitor, digest, seen_at, sealed)
@@ -145,6 +146,28 @@ test('partitions ahead, and what is past its retention is forgotten', async t =>
 
   const [one, two] = await Promise.all([keepPartitions(deps, today), keepPartitions(deps, today)])
   t.ok(one !== null || two !== null, 'at least one works, and both come to an end')
+})
+
+test('to forget addresses of an old day, nothing is read of the others', async t => {
+  const { pool, deps } = await dispatchWorld(t)
+  const { rows: [{ today, old }] } = await pool.query(
+    'SELECT (now() AT TIME ZONE \'UTC\')::date AS today, (now() AT TIME ZONE \'UTC\')::date - 16 AS old')
+  await pool.query('SELECT ensure_partitions($1::date, 1)', [old])
+  await pool.query(`
+    INSERT INTO events (event_seq, seq, received_at, occurred_at, receipt_id, day, trust, has_contact, is_bot, is_lead,
+      site, event_name, event_id, sealed_client)
+    SELECT n, n, day, day, gen_random_uuid(), day, 'anonymous', false, false, false, 'main', 'page_view', n, ''
+    FROM generate_series(1, 6000) n, unnest(ARRAY[$1, $2]::date[]) day`, [today, old])
+  t.match(await keepPartitions(deps, today), { clientsForgotten: 6000 })
+  const readOf = async (day: string) => {
+    await pool.query('SELECT pg_stat_force_next_flush()')
+    const { rows: [row] } = await pool.query(
+      'SELECT n_tup_upd AS updated, seq_tup_read AS read FROM pg_stat_user_tables WHERE relname = $1',
+      [`events_${day.replaceAll('-', '')}`])
+    return row
+  }
+  await until(async () => await readOf(old), stats => stats.updated === 6000)
+  t.match(await readOf(today), { updated: 0, read: 0 })
 })
 
 test('a day whose rows lie in the DEFAULT partition does not stop the others', async t => {
