@@ -7,7 +7,7 @@ import { endHolds } from '../test/hurry.ts'
 import { load } from './load.ts'
 import { promoteOnce } from './promoter.ts'
 import { routeOnce } from './route.ts'
-import { intend, settleAttempt, settleUnsent, takeRate } from './store.ts'
+import { intend, settleAttempt, settleUnsent } from './store.ts'
 import { deliver } from './worker.ts'
 
 type Delivery = Awaited<ReturnType<typeof deliveryOf>>
@@ -164,30 +164,6 @@ test('a lost job is only lateness', async t => {
   await endHolds(pool)
   await runDispatcher(t, world)
   await until(() => deliveryOf(pool, seq), is('delivered'))
-})
-
-test('destinations that share a quota share its rate, others do not', async t => {
-  const rate = { perMinute: 2, sharedBy: ({ account }: { account: string }) => account } as never
-  const { pool, deps } = await dispatchWorld(t, [{ destination: { rate } }, { destination: { rate } },
-    { destination: { rate }, settings: { account: 'other', token: 'secret-token-0123456789abcdef' } }])
-  const [first, second, other] = deps.targets.all
-  if (first === undefined || second === undefined || other === undefined) throw new Error('three targets')
-  t.equal(await takeRate(pool, first), null)
-  t.ok((await takeRate(pool, second) ?? 0) > 0, 'used up by the other destination of the account')
-  t.equal(await takeRate(pool, other), null)
-})
-
-test('a rate is kept by all workers together', async t => {
-  const limits = { events: 1, bytes: 4000, maxAgeDays: () => 7 }
-  const { pool, network } = await runningWorld(t, [{ destination: { rate: { perMinute: 2 }, limits } }])
-  const seqs: number[] = []
-  for (let count = 0; count < 4; count++) seqs.push(await storeEvent(pool))
-  const words = async () => {
-    const deliveries = await Promise.all(seqs.map(async seq => await deliveryOf(pool, seq)))
-    return deliveries.map(one => one?.reason ?? one?.state)
-  }
-  await until(words, states => states.toSorted().join() === 'delivered,rate_limited,rate_limited,rate_limited')
-  t.equal(network.receipts.length, 1)
 })
 
 test('lone events that linger share a request', async t => {

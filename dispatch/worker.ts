@@ -40,8 +40,10 @@ export async function deliver (job: SendJob, deps: Deps): Promise<void> {
     }
     const passage = await askToSend(target, deps)
     if ('afterMs' in passage) return await postponeAll(rest, passage)
-    const isPausedNow = await sendBatch(batch, claim, passage, deps)
-    if (isPausedNow) return await postponeAll(batches.slice(index + 1).flat(), paused)
+    const ended = await sendBatch(batch, claim, passage, deps)
+    // Whoever has the claim now has the rest as well.
+    if (ended === 'lost') return
+    if (ended === 'paused') return await postponeAll(batches.slice(index + 1).flat(), paused)
   }
 }
 
@@ -113,14 +115,16 @@ async function askToSend (target: Target, deps: Deps): Promise<Passage | Wait> {
   return { afterMs: waitMs, reason: 'rate_limited' }
 }
 
-/** One request: intend, send, judge, settle. True when its answer paused the destination. */
-async function sendBatch (batch: readonly Ready[], claim: Claim, passage: Passage, deps: Deps): Promise<boolean> {
+/** One request: intend, send, judge, settle. `lost`: nothing was sent, for somebody else has taken the claim over. */
+async function sendBatch (
+  batch: readonly Ready[], claim: Claim, passage: Passage, deps: Deps
+): Promise<'sent' | 'paused' | 'lost'> {
   const { target } = claim
   const attemptId = await intend(deps, claim, batch)
   const [first] = batch
   if (attemptId === null || first === undefined) {
     deps.breaker.release(target.id)
-    return false
+    return 'lost'
   }
   const isTest = first.isTest || target.mode === 'test'
   const { answer, judgement } = await exchange(batch, isTest, target, passage, deps)
@@ -138,7 +142,7 @@ async function sendBatch (batch: readonly Ready[], claim: Claim, passage: Passag
   }, settlements))
   const trace = traceOf(judgement)
   reportAttempt(deps, target, { attemptId, going: batch, answer, outcomes, settlements, isOurs, trace })
-  return settlements.some(one => one.pauses !== undefined)
+  return settlements.some(one => one.pauses !== undefined) ? 'paused' : 'sent'
 }
 
 /**
