@@ -10,7 +10,7 @@ export interface Load {
   mix: Mix | PageMix
   /** Closed: each connection sends when it has its answer. Open: by the clock, whatever the answers do. */
   loop: 'closed' | 'open'
-  /** Closed loop only; an open loop opens as many as it needs. */
+  /** At once, and at most; an open loop opens what it needs, up to 2,000 where this is 0. */
   connections: number
   /** Requests a second; open loop only. */
   rate?: number
@@ -138,6 +138,7 @@ async function runClosed (load: Load, run: Run): Promise<void> {
 async function runOpen (load: Load, run: Run): Promise<void> {
   const free: Connection[] = []
   let open = 0
+  const most = load.connections === 0 ? mostConnections : load.connections
   const everyMs = 1000 / (load.rate ?? 1)
   const startMs = nowMs() + 20
   run.countsFromMs = startMs + (load.warmSeconds ?? 0) * 1000
@@ -153,7 +154,7 @@ async function runOpen (load: Load, run: Run): Promise<void> {
       else run.send(connection, next, () => { release(connection) })
     }
     const start = (dueMs: number) => {
-      const connection = takeFree() ?? (open < mostConnections ? (open++, connect(load.port)) : undefined)
+      const connection = takeFree() ?? (open < most ? (open++, connect(load.port)) : undefined)
       if (connection === undefined) due.push(dueMs)
       else run.send(connection, dueMs, () => { release(connection) })
     }

@@ -40,6 +40,8 @@ export interface ServiceOptions {
   /** main.ts of another checkout: another version. */
   main?: string
   nodeOptions?: readonly string[]
+  /** A command that runs the process in its own way, such as `nice`. */
+  under?: readonly string[]
 }
 
 /** A free port of this machine. Somebody else may take it before it is used; nobody here does. */
@@ -84,7 +86,7 @@ async function end (child: ChildProcess): Promise<number | null> {
 
 /** Runs a role of the product and starts it again whenever it ends by itself. */
 export async function startService (options: ServiceOptions): Promise<Service> {
-  const { role, onLine, main = ownMain, nodeOptions = [] } = options
+  const { role, onLine, main = ownMain, nodeOptions = [], under = [] } = options
   const adminPort = await freePort()
   const port = options.env.PORT ?? String(await freePort())
   const env = { ...options.env, POSTERN_ADMIN_PORT: String(adminPort), PORT: port }
@@ -94,7 +96,8 @@ export async function startService (options: ServiceOptions): Promise<Service> {
   let child = start()
 
   function start (): ChildProcess {
-    const begun = spawn(process.execPath, [...nodeOptions, main, role], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const [command = '', ...words] = [...under, process.execPath, ...nodeOptions, main, role]
+    const begun = spawn(command, words, { env, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [begun.stdout, begun.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         for (const line of text.split('\n')) if (line !== '') onLine(`${role}: ${line}`)
