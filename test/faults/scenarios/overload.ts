@@ -1,4 +1,4 @@
-// Ten times what the gateway can do: it goes on doing nearly as much, says 503 to the rest, and recovers. It has a tenth
+// Ten times what the gateway can do: it does nearly as much as ever, says 503 to the rest, and recovers. It has a tenth
 // of a core, so that this machine has the strength to overload it.
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
