@@ -47,12 +47,13 @@ export interface Request {
   isLead: boolean
   bytes: number
   resolve: (receipts: Receipt[]) => void
-  reject: (error: Error) => void
+  reject: (error: unknown) => void
 }
 
-/** Never rejects; each request hears its own fate. */
 export interface Durable {
+  /** Throws what a request is to hear whose arrivals cannot be sealed. */
   seal: (arrivals: readonly Arrival[]) => Pick<Request, 'rows' | 'records' | 'bytes'>
+  /** Never rejects; each request hears its own fate. */
   commit: (batch: readonly Request[]) => Promise<void>
   close: () => Promise<void>
 }

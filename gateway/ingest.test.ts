@@ -37,6 +37,8 @@ async function openLog (t: Test, around: (query: Query) => Query = query => quer
 
 const isAppend = (statement: { name?: string }) => statement.name === 'append_parts'
 const gone = () => new Error('Connection terminated unexpectedly')
+/** Resolves when what came in this turn of the event loop is sealed. */
+const endOfTurn = async () => { await new Promise(setImmediate) }
 
 test('arrivals that come while a commit is in flight share the next one', async t => {
   const sizes: number[] = []
@@ -44,7 +46,10 @@ test('arrivals that come while a commit is in flight share the next one', async 
     if (isAppend(statement)) sizes.push(sizeOf(statement))
     return await query(statement)
   }, { lanes: 1 })
-  const receipts = await Promise.all(Array.from({ length: 1200 }, (_, at) => log.append([arrival(`e${at}`)])))
+  const first = log.append([arrival('e0')])
+  await endOfTurn()
+  const others = Array.from({ length: 1199 }, (_, at) => log.append([arrival(`e${at + 1}`)]))
+  const receipts = await Promise.all([first, ...others])
   t.ok(receipts.every(([receipt]) => receipt?.status === 'stored' && receipt.isNewEvent))
   t.strictSame(sizes, [1, 500, 500, 199], 'no timer; at most 500 rows')
   const { rows } = await pool.query('SELECT 1 FROM event_keys WHERE digest = $1', [eventKey('purchase', 'e7')])
@@ -60,7 +65,26 @@ test('a batch ends at a mebibyte', async t => {
   }, { lanes: 1 })
   const large = (id: string) => arrival(id, { data: { params: { text: 'x'.repeat(300_000) } } })
   await Promise.all(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map(id => log.append([large(id)])))
-  t.strictSame(sizes, [1, 3, 3])
+  t.strictSame(sizes, [3, 3, 1], 'what comes in one turn of the event loop shares a commit')
+})
+
+test('an arrival that cannot be sealed is nobody\'s fate but its own, and holds no room', async t => {
+  const { log, count } = await openLog(t, query => query, { mostPending: 3 })
+  const odd = () => arrival('odd', { data: { value: 1n as unknown as number } })
+  const before = log.append([arrival('before')])
+  const failed = log.append([odd()])
+  const after = log.append([arrival('after')])
+  await t.rejects(failed, TypeError)
+  t.equal((await Promise.all([before, after])).length, 2)
+  t.equal(await count('events'), 2)
+  await t.rejects(Promise.all(['a', 'b', 'c'].map(async () => await log.append([odd()]))), TypeError)
+  const last = ['d', 'e', 'f'].map(id => log.append([arrival(id)]))
+  const unsealed = log.append([odd()])
+  await t.rejects(unsealed, Unavailable, 'three are pending, and no more')
+  t.equal((await Promise.all(last)).length, 3)
+  await endOfTurn()
+  const end = log.append([odd()])
+  await Promise.all([t.rejects(end, TypeError), log.close()])
 })
 
 test('leads go first', async t => {
@@ -69,7 +93,9 @@ test('leads go first', async t => {
     if (isAppend(statement)) sizes.push(sizeOf(statement))
     return await query(statement)
   }, { lanes: 1 })
-  await Promise.all([log.append([arrival('a')]), log.append([arrival('b')]), log.append([leadArrival('lead')])])
+  const first = log.append([arrival('a')])
+  await endOfTurn()
+  await Promise.all([first, log.append([arrival('b')]), log.append([leadArrival('lead')])])
   t.strictSame(sizes, [1, 2])
   const { rows } = await pool.query<{ id: string }>('SELECT event_id AS id FROM events ORDER BY seq')
   t.strictSame(rows.map(({ id }) => id), ['a', 'lead', 'b'])
@@ -165,6 +191,7 @@ test('what waits is bounded by bytes as well', async t => {
     return await query(statement)
   }, { mostPendingBytes: 10_000 })
   const large = log.append([arrival('large', { data: { params: { text: 'x'.repeat(15_000) } } })])
+  await endOfTurn()
   await t.rejects(log.append([arrival('small')]), Unavailable)
   t.match(alerts, [{ what: 'shed', reason: 'queue_full', rows: 1 }])
   const lead = log.append([leadArrival('lead')])

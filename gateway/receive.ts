@@ -16,6 +16,7 @@ import { leadIds } from './lead_id.ts'
 import { readEvent, type Draft, type ReadError } from './read.ts'
 import { redact } from './redact.ts'
 import type { Site } from './site.ts'
+import { endOfTurn } from './turn.ts'
 
 /** One request, out of HTTP's hands. */
 export interface Incoming {
@@ -79,6 +80,7 @@ interface Prepared {
  * own; the others live. Rejects with Unavailable when nothing could be promised.
  */
 export async function receive (given: Incoming, deps: Deps): Promise<Verdict> {
+  await endOfTurn()
   const nowMs = deps.now()
   const incoming = disownCrowd(given, nowMs, deps)
   const posts = incoming.posts.map(post => prepare(post, incoming, nowMs, deps))
