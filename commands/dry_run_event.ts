@@ -9,7 +9,7 @@ import type { SiteRules } from '../dispatch/target.ts'
 import { readTime } from '../gateway/clock.ts'
 import { cookieScope } from '../gateway/cookies.ts'
 import { enrich, readCountry } from '../gateway/enrich.ts'
-import { decideConsent, gather, whoseBrowser } from '../gateway/gather.ts'
+import { decideConsent, gather, storedChoice, whoseBrowser } from '../gateway/gather.ts'
 import type { Warn } from '../gateway/person.ts'
 import { readEvent, timeKeys, type Draft } from '../gateway/read.ts'
 import type { Incoming } from '../gateway/receive.ts'
@@ -67,7 +67,7 @@ function candidateOf (event: MergedEvent): Candidate {
 
 /** The arrival as the gateway would store it, but for the cookies that it would make itself. */
 function partOf (draft: Draft, context: Context, site: SiteRules, receivedAtMs: number): Part {
-  const incoming = toIncoming(context, site)
+  const incoming = toIncoming(context, site, receivedAtMs)
   const given = { ...draft, data: { ...draft.data, consent: { ...context.consent, ...draft.data.consent } } }
   const said = gather(given, incoming, receivedAtMs)
   const facts = { ...whoseBrowser(draft, incoming), country: context.country }
@@ -117,15 +117,18 @@ function gatewaySite (rules: SiteRules): Site {
 }
 
 /** The request that the line stands for. */
-function toIncoming (context: Context, rules: SiteRules): Incoming {
+function toIncoming (context: Context, rules: SiteRules, receivedAtMs: number): Incoming {
+  const site = gatewaySite(rules)
+  const jar = new Map(Object.entries(context.cookies).map(([name, value]) => [name, [value]]))
   return {
-    site: gatewaySite(rules),
+    site,
     posts: [],
     trust: context.isSigned ? 'signed' : 'same_site',
     isStrict: false,
     isOverLimit: false,
     takesCookies: false,
-    jar: new Map(Object.entries(context.cookies).map(([name, value]) => [name, [value]])),
+    jar,
+    choice: storedChoice({ jar, site }, receivedAtMs),
     scope: cookieScope(host, true),
     browser: { ip: context.ip, userAgent: context.userAgent, hints: {}, country: context.country },
     gpc: false,

@@ -12,7 +12,8 @@ const deepestJson = 32
 const jsonTypes = /^application\/([\w.-]+\+)?json$/
 const mostEntries = 1000
 
-const unreadable = (message: string): BodyResult => ({ error: { code: 'malformed_body', message } })
+const unreadable = (message: string): { error: BodyError } => ({ error: { code: 'malformed_body', message } })
+const refuseType = (message: string): { error: BodyError } => ({ error: { code: 'unsupported_media_type', message } })
 
 /**
  * Whether JSON is nested deeper than we read. Counted on the bytes, because JSON.parse() of a megabyte of brackets
@@ -47,10 +48,13 @@ function hasManyBrackets (bytes: Buffer): boolean {
   return false
 }
 
-const utf8 = new TextDecoder('utf-8')
+const byteOrderMark = '\uFEFF'
 
 function decode (bytes: Buffer, charset: string | undefined): string | undefined {
-  if (charset === undefined || charset.toLowerCase() === 'utf-8') return utf8.decode(bytes)
+  if (charset === undefined || charset.toLowerCase() === 'utf-8') {
+    const text = bytes.toString('utf8')
+    return text.startsWith(byteOrderMark) ? text.slice(1) : text
+  }
   try {
     // Bytes that are no text of this charset become U+FFFD.
     return new TextDecoder(charset).decode(bytes)
@@ -60,7 +64,7 @@ function decode (bytes: Buffer, charset: string | undefined): string | undefined
   }
 }
 
-function readJson (bytes: Buffer, charset: string | undefined): BodyResult {
+function readJson (bytes: Buffer, charset: string | undefined): { body: { json: unknown } } | { error: BodyError } {
   if (isTooDeep(bytes)) return unreadable(`JSON is nested deeper than ${deepestJson} levels`)
   const text = decode(bytes, charset)
   if (text === undefined) return unreadable('unknown charset')
@@ -120,31 +124,33 @@ const readContentType = remember(200, (contentType): { kind: string, charset: st
   return { kind: type.toLowerCase(), charset }
 })
 
+const isJsonKind = (kind: string): boolean => kind === '' || kind === 'text/plain' || jsonTypes.test(kind)
+
 /**
- * Reads a body by its content type. Events come as JSON, in text/plain too (a simple request needs no preflight); leads
- * also as forms. No content type counts as text/plain.
+ * Reads the body of events by its content type: JSON, in text/plain too (a simple request needs no preflight). No
+ * content type counts as text/plain.
  */
-export async function readBody (bytes: Buffer, contentType: string | undefined, accepts: 'json' | 'json_or_form'):
-Promise<BodyResult> {
-  const { kind, charset } = readContentType((contentType ?? '').slice(0, 300))
-  const isForm = accepts === 'json_or_form'
+export function readJsonBody (bytes: Buffer, contentType = ''): { body: { json: unknown } } | { error: BodyError } {
   if (bytes.length === 0) return unreadable('the body is empty')
-  if (kind === '' || kind === 'text/plain' || jsonTypes.test(kind)) {
+  const { kind, charset } = readContentType(contentType.slice(0, 300))
+  return isJsonKind(kind)
+    ? readJson(bytes, charset)
+    : refuseType('events are posted as text/plain or application/json')
+}
+
+/** Reads the body of a lead: JSON, as for events, or a form. */
+export async function readJsonOrForm (bytes: Buffer, contentType = ''): Promise<BodyResult> {
+  if (bytes.length === 0) return unreadable('the body is empty')
+  const { kind, charset } = readContentType(contentType.slice(0, 300))
+  if (isJsonKind(kind)) {
     const json = readJson(bytes, charset)
-    if (!isForm || kind !== 'text/plain' || 'body' in json) return json
+    if (kind !== 'text/plain' || 'body' in json) return json
     const form = readPlainForm(decode(bytes, charset) ?? '')
     return form.length > 0 ? { body: { form } } : json
   }
-  if (isForm && kind === 'application/x-www-form-urlencoded') return readUrlencoded(bytes, charset)
-  if (isForm && kind === 'multipart/form-data') return await readMultipart(bytes, contentType ?? '')
-  return {
-    error: {
-      code: 'unsupported_media_type',
-      message: isForm
-        ? 'leads are posted as JSON, application/x-www-form-urlencoded or multipart/form-data'
-        : 'events are posted as text/plain or application/json'
-    }
-  }
+  if (kind === 'application/x-www-form-urlencoded') return readUrlencoded(bytes, charset)
+  if (kind === 'multipart/form-data') return await readMultipart(bytes, contentType)
+  return refuseType('leads are posted as JSON, application/x-www-form-urlencoded or multipart/form-data')
 }
 
 const mostEvents = 100

@@ -1,8 +1,8 @@
 // POST /v1/e and POST /v1/events: events from browsers, and from signed senders.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { readBody, splitEvents } from './body.ts'
-import { bearer, isForeignPage, judgeTrust, openDoor } from './door.ts'
-import { recordAnswers, type Kind } from './journal.ts'
+import { readJsonBody, splitEvents } from './body.ts'
+import { bearer, judgeTrust, openDoor, refuseForeignPage } from './door.ts'
+import type { Kind } from './journal.ts'
 import { receive, type Answer } from './receive.ts'
 import { Refusal, type RefusalBody } from './refusal.ts'
 import { siteOf, type Gateway } from './gateway.ts'
@@ -28,45 +28,42 @@ function toEventAnswer (answer: Answer): EventAnswer {
   return { status: answer.receipt.status, event_id: answer.receipt.eventId, warnings: publicWarnings(answer) }
 }
 
-/** Takes the events of one request in, and writes the answer. */
-async function collect (request: FastifyRequest, reply: FastifyReply, gateway: Gateway,
-  kind: Kind): Promise<FastifyReply> {
+/** Takes the events of one request in; gives the answer's body. */
+async function collect (
+  request: FastifyRequest, reply: FastifyReply, gateway: Gateway, kind: Kind
+): Promise<EventAnswer | { results: EventAnswer[] } | undefined> {
   const site = siteOf(request)
   const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-  const read = await readBody(bytes, request.headers['content-type'], 'json')
+  const read = readJsonBody(bytes, request.headers['content-type'])
   if ('error' in read) throw new Refusal(read.error.code, read.error.message)
-  const events = splitEvents('json' in read.body ? read.body.json : undefined)
+  const events = splitEvents(read.body.json)
   if ('error' in events) throw new Refusal(events.error.code, events.error.message, events.error)
 
   const trust = kind === 'signed_event' ? 'signed' : judgeTrust(request, site)
-  const door = openDoor(request, site, trust, gateway.newRandom(), gateway.now())
+  const door = openDoor(request, site, trust, gateway, gateway.now())
   const posts = events.bodies.map(event => ({ event }))
   const { answers, setCookies } = await receive({ ...door, posts, sentAt: events.sentAt, isOverLimit: false }, gateway)
 
-  recordAnswers(answers, { site: site.name, kind, bytes: bytes.length, ackMs: reply.elapsedTime }, gateway.logger,
-    gateway.metrics)
+  gateway.journal(answers, { site: site.name, kind, bytes: bytes.length, ackMs: reply.elapsedTime })
   const only = answers[0]
   if (!events.isBatch && only !== undefined && 'error' in only) {
-    throw new Refusal(only.error.code, only.error.message,
-      only.error)
+    throw new Refusal(only.error.code, only.error.message, only.error)
   }
   if (setCookies.length > 0) reply.header('set-cookie', setCookies)
+  reply.status(202)
   const results = answers.map(toEventAnswer)
-  return reply.status(202).send(events.isBatch ? { results } : results[0])
+  return events.isBatch ? { results } : results[0]
 }
 
 /** Adds the two routes. The checks that need no body come before it is read. */
 export function addCollectRoutes (app: FastifyInstance, gateway: Gateway): void {
   app.post('/v1/e', {
     bodyLimit: eventBodyBytes,
-    onRequest: async (request) => {
-      const site = siteOf(request)
-      if (isForeignPage(request, site)) {
-        throw new Refusal('origin_not_allowed', 'this origin is not among the site\'s origins')
-      }
+    onRequest: async request => {
+      refuseForeignPage(request, siteOf(request))
       await gateway.refuseOverLimit(request)
     }
-  }, async (request, reply) => await collect(request, reply, gateway, 'event'))
+  }, (request, reply) => collect(request, reply, gateway, 'event'))
 
   app.post('/v1/events', {
     bodyLimit: eventBodyBytes,
@@ -77,5 +74,5 @@ export function addCollectRoutes (app: FastifyInstance, gateway: Gateway): void 
       reply.header('www-authenticate', 'Bearer')
       throw new Refusal('unauthorized', 'send "Authorization: Bearer <api key of the site>"')
     }
-  }, async (request, reply) => await collect(request, reply, gateway, 'signed_event'))
+  }, (request, reply) => collect(request, reply, gateway, 'signed_event'))
 }

@@ -2,12 +2,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { effective, storable, type Consent, type EffectiveConsent } from '../schema/consent.ts'
 import { consentMarks, formatConsentCookie } from '../schema/consent_cookie.ts'
-import { readBody } from './body.ts'
+import { readJsonBody } from './body.ts'
 import { readPageSeed } from './clock.ts'
 import { cookieScope, readJar, setCookie, type CookieScope } from './cookies.ts'
 import { disownCrowd } from './crowds.ts'
-import { header, isForeignPage, judgeTrust, openDoor } from './door.ts'
-import { storedChoice } from './gather.ts'
+import { header, judgeTrust, openDoor, refuseForeignPage } from './door.ts'
 import { siteOf, type Gateway } from './gateway.ts'
 import { keepCookies, refusedBy } from './keeper.ts'
 import type { Incoming } from './receive.ts'
@@ -25,11 +24,11 @@ const daySeconds = 86_400
 type Door = Omit<Incoming, 'posts' | 'sentAt' | 'isOverLimit'>
 
 /** The answers in a body: `{"consent": {…}}`, or the four keys by themselves. Throws a Refusal when there are none. */
-async function readAnswers (request: FastifyRequest): Promise<{ said: Partial<Consent>, seed: unknown }> {
+function readAnswers (request: FastifyRequest): { said: Partial<Consent>, seed: unknown } {
   const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-  const read = await readBody(bytes, request.headers['content-type'], 'json')
+  const read = readJsonBody(bytes, request.headers['content-type'])
   if ('error' in read) throw new Refusal(read.error.code, read.error.message)
-  const body = Object('json' in read.body ? read.body.json : undefined) as Record<string, unknown>
+  const body = Object(read.body.json) as Record<string, unknown>
   const said = readConsent(body.consent ?? body, 'consent', () => undefined)
   if (said === undefined) {
     throw new Refusal('invalid_event', 'consent answers none of its four keys', { path: 'consent' })
@@ -44,9 +43,8 @@ function endCookie (name: string, scope: CookieScope): string[] {
 }
 
 /** When a choice was made: one that is told twice was made the first time, and does not last longer. */
-function chosenAtSeconds (choice: Partial<Consent>, { jar, site }: Door, nowMs: number): number {
+function chosenAtSeconds (choice: Partial<Consent>, { choice: stored }: Door, nowMs: number): number {
   const nowSeconds = Math.floor(nowMs / 1000)
-  const stored = storedChoice({ jar, site }, nowMs)
   const isKnown = stored !== undefined && consentMarks(stored.consent) === consentMarks(choice)
   return isKnown ? Math.min(stored.chosenAtSeconds, nowSeconds) : nowSeconds
 }
@@ -99,7 +97,7 @@ function visitorsOf (
 ): string[] {
   const { site, jar, scope } = door
   const verified = verifyVisitor({
-    cookieName: site.cookies.visitor, jar, scope, nowMs, consentDays: site.consentDays, grantedAtMs: nowMs
+    cookieName: site.cookies.visitor, jar, scope, nowMs, consentDays: site.consentDays
   }, keys)
   const read = readPageSeed(seed)
   const made = read !== null && 'value' in read ? makeVisitorId(read.value, scope, keys) : undefined
@@ -110,11 +108,11 @@ async function choose (
   request: FastifyRequest, reply: FastifyReply, gateway: Gateway, revokes: RevokeLog, withdrawals: Withdrawals
 ) {
   const site = siteOf(request)
-  const { said, seed } = await readAnswers(request)
+  const { said, seed } = readAnswers(request)
   const nowMs = gateway.now()
-  const given = openDoor(request, site, judgeTrust(request, site), gateway.newRandom(), nowMs)
+  const given = openDoor(request, site, judgeTrust(request, site), gateway, nowMs)
   const door = disownCrowd(given, nowMs, gateway)
-  const choice = { ...storedChoice(door, nowMs)?.consent, ...said }
+  const choice = { ...door.choice?.consent, ...said }
   const consent = effective({ consent: choice, gpc: door.gpc, country: door.browser.country }, site.rule)
 
   // Recorded before the cookies go: if that fails, the next try must still know whose revoke it is.
@@ -137,12 +135,11 @@ async function choose (
 }
 
 /**
- * Takes out of an answer what its visitor withdrew while the event was on its way to being stored: the revoke's own
- * answer, which ended those cookies, may have gone out before.
+ * Takes out of an answer with cookies what its visitor withdrew while the event was on its way to being stored: the
+ * revoke's own answer, which ended those cookies, may have gone out before.
  */
 function withdrawLate (request: FastifyRequest, reply: FastifyReply, gateway: Gateway, withdrawals: Withdrawals): void {
   const lines = [reply.getHeader('set-cookie') ?? []].flat().map(String)
-  if (lines.length === 0) return
   const site = siteOf(request)
   const withdrawal = withdrawals.during(reply.elapsedTime, () => {
     const scope = cookieScope(request.host, request.protocol === 'https')
@@ -163,17 +160,14 @@ const waitingRoutes = new Set<string | undefined>(['/v1/e', '/v1/leads'])
 export function addConsentRoute (app: FastifyInstance, gateway: Gateway, revokes: RevokeLog): void {
   const withdrawals = openWithdrawals()
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (waitingRoutes.has(request.routeOptions.url) && request.site !== null) {
-      withdrawLate(request, reply, gateway, withdrawals)
-    }
+    const isGiving = request.site !== null && reply.hasHeader('set-cookie')
+    if (isGiving && waitingRoutes.has(request.routeOptions.url)) withdrawLate(request, reply, gateway, withdrawals)
     done(null, payload)
   })
   app.post(consentRoute, {
     bodyLimit: consentBodyBytes,
     onRequest: async request => {
-      if (isForeignPage(request, siteOf(request))) {
-        throw new Refusal('origin_not_allowed', 'this origin is not among the site\'s origins')
-      }
+      refuseForeignPage(request, siteOf(request))
       await gateway.refuseOverLimit(request)
     }
   }, async (request, reply) => await choose(request, reply, gateway, revokes, withdrawals))

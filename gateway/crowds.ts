@@ -1,12 +1,9 @@
 // Visitor ids that many people carry: a cache kept an answer with somebody's Set-Cookie and gave it to everybody.
 import { createHash } from 'node:crypto'
-import { isIPv6 } from 'node:net'
-import type { Keys } from '../config/keys.ts'
 import { keptCookie } from '../schema/kept_cookies.ts'
 import { remember } from '../config/bounded.ts'
 import { plainIp } from './enrich.ts'
 import type { Incoming } from './receive.ts'
-import { verifyVisitor } from './visitor.ts'
 
 /** From how many places one id may come within a day. Who is wrongly taken for a crowd gets a new id, no more. */
 export interface CrowdLimits { networks: number, addresses: number }
@@ -50,7 +47,7 @@ function groupsOf (address: string): string[] {
 export function placeOf (given: string | undefined): { place: string, network: string } | undefined {
   const address = plainIp(given)
   if (address === undefined) return undefined
-  if (!isIPv6(address)) return { place: address, network: address.slice(0, address.lastIndexOf('.')) }
+  if (!address.includes(':')) return { place: address, network: address.slice(0, address.lastIndexOf('.')) }
   const groups = groupsOf(address)
   return { place: groups.slice(0, 4).join(':'), network: groups.slice(0, 3).join(':') }
 }
@@ -89,19 +86,16 @@ export function openCrowds ({ isKnown, onFound, limits = defaultCrowdLimits }: C
  * Meta's ids, all of which came with the answer that a cache kept. Everything else of the request stays.
  */
 export function disownCrowd<T extends Omit<Incoming, 'posts' | 'sentAt' | 'isOverLimit'>> (
-  incoming: T, nowMs: number, { keys, crowds }: { keys: Keys, crowds: Crowds }
+  incoming: T, nowMs: number, { crowds }: { crowds: Crowds }
 ): T {
-  const { site, jar, scope, trust, browser } = incoming
-  if (trust === 'signed' || !jar.has(site.cookies.visitor)) return incoming
-  const visitorId = verifyVisitor({
-    cookieName: site.cookies.visitor, jar, scope, nowMs, consentDays: site.consentDays, grantedAtMs: nowMs
-  }, keys)
-  if (visitorId === undefined) return incoming
+  const { site, jar, visitorId, trust, browser } = incoming
+  if (trust === 'signed' || visitorId === undefined) return incoming
   // A platform's rewrite comes from as many addresses as it has machines: those are no places of its visitor's.
   const address = incoming.isOfUnknownProxy === true ? undefined : browser.ip
   if (!crowds.isCrowd({ site: site.name, visitorId, address, nowMs })) return incoming
   const isKept = (name: string) => jar.has(site.cookies.keeper) && keptCookie(name) !== undefined
   const disowned = [...jar.keys()].filter(name =>
     [site.cookies.visitor, site.cookies.keeper, '_fbp', '_fbc'].includes(name) || isKept(name))
-  return { ...incoming, jar: new Map([...jar].filter(([name]) => !disowned.includes(name))), disowned }
+  const left = new Map([...jar].filter(([name]) => !disowned.includes(name)))
+  return { ...incoming, jar: left, visitorId: undefined, disowned }
 }

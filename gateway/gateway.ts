@@ -1,12 +1,13 @@
 // What every route of the gateway works with.
 import type { FastifyRequest } from 'fastify'
-import type { GatewayLog, GatewayMetrics } from './journal.ts'
+import type { GatewayLog, GatewayMetrics, Journal } from './journal.ts'
 import type { Deps } from './receive.ts'
 import type { Site } from './site.ts'
 
 export interface Gateway extends Deps {
   logger: GatewayLog
   metrics: GatewayMetrics
+  journal: Journal
   /** 18 random digits. */
   newRandom: () => string
   /** Throws Refusal(too_many) when the sender is over its limit. */

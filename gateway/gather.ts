@@ -24,8 +24,7 @@ export function gather (draft: Draft, incoming: Incoming, nowMs: number): EventD
     data.cookies = addCookies(data.cookies, incoming.jar)
     data.page_location ??= incoming.referrer
     data.language ??= incoming.language
-    const consent: Partial<Consent> = { ...storedChoice(incoming, nowMs)?.consent, ...data.consent }
-    data.consent = Object.keys(consent).length === 0 ? undefined : consent
+    data.consent = addChoice(data.consent, incoming.choice)
     if (incoming.gpc) data.gpc = true
   }
   data.click_ids = collectClickIds(data, plausibleStart(draft.pageSeed, nowMs) ?? draft.occurredAtMs)
@@ -36,11 +35,19 @@ export function gather (draft: Draft, incoming: Incoming, nowMs: number): EventD
 function addCookies (ofBody: EventData['cookies'], jar: Incoming['jar']): EventData['cookies'] {
   let cookies = ofBody
   for (const [name, values] of jar) {
+    // The script sends what it can read: most of them are there already, and known.
+    if (ofBody !== undefined && values[0] === ofBody[name]) continue
     const value = values.find(one => knownCookie(name, one) !== undefined)
     if (value === undefined || cookies?.[name] === value) continue
     cookies = { ...cookies, [name]: value }
   }
   return cookies
+}
+
+/** What the body answers, and for the other keys what was chosen before. */
+function addChoice (ofBody: EventData['consent'], choice: ConsentChoice | undefined): EventData['consent'] {
+  const consent = choice === undefined ? ofBody : { ...choice.consent, ...ofBody }
+  return consent === undefined || Object.keys(consent).length === 0 ? undefined : consent
 }
 
 const parseChoice = remember(2000, parseConsentCookie)

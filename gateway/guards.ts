@@ -5,7 +5,7 @@ import { consentRoute } from './consent.ts'
 import { allowOrigin } from './door.ts'
 import type { Paths } from './front/paths.ts'
 import { limitOwnBody, limitSiteBodies } from './front/patience.ts'
-import type { GatewayMetrics } from './journal.ts'
+import { labelled, type GatewayMetrics } from './journal.ts'
 import { leadRoute } from './leads.ts'
 import { Refusal } from './refusal.ts'
 import type { Site } from './site.ts'
@@ -48,13 +48,8 @@ export function addGuards (app: FastifyInstance, { metrics, findSite, paths, isF
   }
   // Callbacks, for every request comes through here, those for the site behind us included: a promise costs more.
   app.addHook('onRequest', (request, reply, done) => {
-    let refusal: Error | undefined
-    try {
-      guard(request, reply)
-    } catch (error) {
-      refusal = error as Error
-    }
-    done(refusal)
+    guard(request, reply)
+    done()
   })
   // A kept-alive connection would hold the server open for as long as its client likes.
   app.addHook('onSend', (_request, reply, payload, done) => {
@@ -74,18 +69,13 @@ export function addGuards (app: FastifyInstance, { metrics, findSite, paths, isF
   return () => isClosing
 }
 
-/** Counts requests; the counter of each route and status is looked up once. */
+/** Counts requests by route and status. */
 function openCounters ({ httpRequests, httpSeconds }: GatewayMetrics) {
-  const requests = new Map<string, ReturnType<typeof httpRequests.labels>>()
-  const seconds = new Map<string, ReturnType<typeof httpSeconds.labels>>()
+  const requests = labelled((route, code) => httpRequests.labels({ route, code }))
+  const seconds = labelled(route => httpSeconds.labels({ route }))
   return (route: string, code: number, tookSeconds: number) => {
-    const key = `${code} ${route}`
-    const counter = requests.get(key) ?? httpRequests.labels({ route, code: String(code) })
-    const histogram = seconds.get(route) ?? httpSeconds.labels({ route })
-    requests.set(key, counter)
-    seconds.set(route, histogram)
-    counter.inc()
-    histogram.observe(tookSeconds)
+    requests(route, String(code)).inc()
+    seconds(route).observe(tookSeconds)
   }
 }
 

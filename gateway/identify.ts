@@ -2,11 +2,10 @@
 import type { Storable } from '../schema/consent.ts'
 import type { EventData } from '../schema/event.ts'
 import { setCookie } from './cookies.ts'
-import { storedChoice } from './gather.ts'
 import { keepCookies, refusedBy, type KeeperFacts } from './keeper.ts'
 import type { Draft } from './read.ts'
 import type { Deps, Incoming } from './receive.ts'
-import { makeMetaCookies, makeVisitorId, metaCookieLine, verifyVisitor, visitorCookie } from './visitor.ts'
+import { makeMetaCookies, makeVisitorId, metaCookieLine, visitorCookie } from './visitor.ts'
 
 export interface Identified {
   data: EventData
@@ -30,51 +29,41 @@ export function identify (
   if (incoming.trust === 'signed') {
     return { data: may.visitor ? { ...data, visitor_id: draft.visitor.visitorId } : data, setCookies: new Map() }
   }
-  const choice = storedChoice(incoming, nowMs)
-  const grantedAtMs = choice === undefined ? undefined : choice.chosenAtSeconds * 1000
+  const { site, jar, scope, visitorId: known, takesCookies } = incoming
+  const grantedAtMs = incoming.choice === undefined ? undefined : incoming.choice.chosenAtSeconds * 1000
   const isLead = incoming.posts.some(post => 'lead' in post)
   const moment = isLead ? 'page' : moments.get(draft.eventName) ?? 'between'
   const refused = refusedBy(data, may)
-  const setCookies = incoming.takesCookies
-    ? keepCookies({ ...incoming, data, may, refused, grantedAtMs, moment, nowMs }, deps.keys)
+  const setCookies = takesCookies
+    ? keepCookies({ site, jar, scope, browser: incoming.browser, data, may, refused, grantedAtMs, moment, nowMs },
+      deps.keys)
     : new Map<string, string>()
-  if (incoming.takesCookies) {
+  if (takesCookies) {
     // What is made anew below takes their place.
-    for (const name of incoming.disowned ?? []) setCookies.set(name, setCookie(name, '', 0, incoming.scope, false))
+    for (const name of incoming.disowned ?? []) setCookies.set(name, setCookie(name, '', 0, scope, false))
   }
   if (!may.visitor) return { data, setCookies }
 
-  const { site, jar, scope } = incoming
+  if (!takesCookies) {
+    return { data: known === undefined ? data : { ...data, visitor_id: known, visitor_verified: true }, setCookies }
+  }
   const { keys, firstSeenMs } = deps
-  const facts = {
-    cookieName: site.cookies.visitor,
-    jar,
-    scope,
-    nowMs,
-    consentDays: site.consentDays,
-    grantedAtMs: grantedAtMs ?? nowMs
-  }
-  const verified = verifyVisitor(facts, keys)
-  if (!incoming.takesCookies) {
-    return {
-      data: verified === undefined ? data : { ...data, visitor_id: verified, visitor_verified: true },
-      setCookies
-    }
-  }
   const seed = draft.pageSeed ?? incoming.seed
-  const visitorId = verified ?? makeVisitorId(seed, scope, keys)
-  if (verified === undefined) setCookies.set(site.cookies.visitor, visitorCookie(visitorId, facts, keys))
-
-  const isFirstHit = verified === undefined
+  const visitorId = known ?? makeVisitorId(seed, scope, keys)
+  if (known === undefined) {
+    const cookieName = site.cookies.visitor
+    setCookies.set(cookieName, visitorCookie(visitorId,
+      { cookieName, jar, scope, nowMs, consentDays: site.consentDays, grantedAtMs: grantedAtMs ?? nowMs }, keys))
+  }
+  const isFirstHit = known === undefined
   const made = makeMetaCookies({ data, storable: may, isFirstHit, seed, scope, nowMs, firstSeenMs }, keys)
   for (const [name, value] of Object.entries(made)) setCookies.set(name, metaCookieLine(name, value, scope, nowMs))
-  const cookies = { ...made, ...data.cookies }
   return {
     data: {
       ...data,
       visitor_id: visitorId,
-      visitor_verified: verified === undefined ? undefined : true,
-      cookies: Object.keys(cookies).length === 0 ? undefined : cookies
+      visitor_verified: known === undefined ? undefined : true,
+      cookies: Object.keys(made).length === 0 ? data.cookies : { ...made, ...data.cookies }
     },
     setCookies
   }

@@ -65,7 +65,7 @@ export function decideLanding (request: FastifyRequest, address: string, gateway
   const site = siteOf(request)
   const trust = judgeTrust(request, site)
   const incoming = {
-    ...disownCrowd(openDoor(request, site, trust, gateway.newRandom(), nowMs), nowMs, gateway),
+    ...disownCrowd(openDoor(request, site, trust, gateway, nowMs), nowMs, gateway),
     // A page on its way to its visitor: whose cookies these are is no question of origins.
     takesCookies: true,
     posts: [],

@@ -1,10 +1,9 @@
 // POST /v1/leads: what a visitor typed, from forms with and without JavaScript and from servers, whoever sends it.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { readBody, type Body } from './body.ts'
+import { readJsonOrForm, type Body } from './body.ts'
 import { publicWarnings } from './collect.ts'
 import { bearer, header, judgeTrust, openDoor } from './door.ts'
 import { siteOf, type Gateway } from './gateway.ts'
-import { recordAnswers } from './journal.ts'
 import { apologyPage, pagePolicy, thanksPage } from './pages.ts'
 import { receive } from './receive.ts'
 import { Refusal, refusals } from './refusal.ts'
@@ -49,7 +48,7 @@ export function apologise (request: FastifyRequest, reply: FastifyReply, refusal
 
 async function readLeadBody (request: FastifyRequest): Promise<{ lead: Body, bytes: number }> {
   const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-  const read = await readBody(bytes, header(request, 'content-type'), 'json_or_form')
+  const read = await readJsonOrForm(bytes, header(request, 'content-type'))
   if ('error' in read) throw new Refusal(read.error.code, read.error.message)
   return { lead: read.body, bytes: bytes.length }
 }
@@ -63,10 +62,9 @@ export function addLeadRoute (app: FastifyInstance, gateway: Gateway): void {
     const isOverLimit = trust !== 'signed' && await gateway.isLeadOverLimit(request)
     const { lead, bytes } = await readLeadBody(request)
 
-    const door = openDoor(request, site, trust, gateway.newRandom(), gateway.now())
+    const door = openDoor(request, site, trust, gateway, gateway.now())
     const { answers, setCookies } = await receive({ ...door, posts: [{ lead }], isOverLimit }, gateway)
-    recordAnswers(answers, { site: site.name, kind: 'lead', bytes, ackMs: reply.elapsedTime }, gateway.logger,
-      gateway.metrics)
+    gateway.journal(answers, { site: site.name, kind: 'lead', bytes, ackMs: reply.elapsedTime })
 
     const answer = answers[0]
     if (answer === undefined) throw new Error('a lead post has one answer')

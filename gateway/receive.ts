@@ -1,6 +1,7 @@
 // THE FLOW, first half: what a browser, form or server posts → a stored event. Read it from the top down.
 import type { Keys } from '../config/keys.ts'
 import { storable, type EffectiveConsent, type Storable } from '../schema/consent.ts'
+import type { ConsentChoice } from '../schema/consent_cookie.ts'
 import type { EventData, Trust, Warning } from '../schema/event.ts'
 import type { Touch } from '../schema/lead.ts'
 import type { Arrival, IngestLog, Receipt } from './arrival.ts'
@@ -32,6 +33,10 @@ export interface Incoming {
   /** Whether the answer may set cookies: not for servers, and not for pages of other sites. */
   takesCookies: boolean
   jar: Jar
+  /** Whose signed cookie the jar has. */
+  visitorId?: string
+  /** What the jar's consent cookies say, while it holds. */
+  choice?: ConsentChoice
   /** Cookies that were taken out of the jar, because they are a crowd's: the answer ends or replaces them. */
   disowned?: readonly string[]
   scope: CookieScope
@@ -60,9 +65,15 @@ export interface Deps {
 }
 
 /** What became of one post. */
-export type Answer =
-  | { error: ReadError, warnings?: Warning[] }
-  | { receipt: Receipt, arrival: Arrival, consent: EffectiveConsent, warnings: Warning[], next?: string }
+export type Answer = Refused | Accepted
+interface Refused { error: ReadError, warnings?: Warning[] }
+export interface Accepted {
+  receipt: Receipt
+  arrival: Arrival
+  consent: EffectiveConsent
+  warnings: Warning[]
+  next?: string
+}
 
 export interface Verdict { answers: Answer[], setCookies: string[] }
 
@@ -87,21 +98,27 @@ export async function receive (given: Incoming, deps: Deps): Promise<Verdict> {
   const accepted = posts.filter(post => 'arrival' in post)
   const receipts = await deps.log.append(accepted.map(post => post.arrival))
 
-  const waiting = [...receipts]
+  let taken = 0
   const answers = posts.map((post): Answer => {
     if ('error' in post) return post
-    const receipt = waiting.shift()
+    const receipt = receipts[taken++]
     if (receipt === undefined) throw new Error('the ingest log gave fewer receipts than it was given arrivals')
     const { arrival, consent, warnings, next } = post
     return { receipt, arrival, consent, warnings, next }
   })
-  const setCookies = new Map(accepted.flatMap(post => [...post.setCookies]))
-  return { answers, setCookies: [...setCookies.values()] }
+  return { answers, setCookies: setCookiesOf(accepted) }
+}
+
+/** The lines for all posts; of one cookie the last. */
+function setCookiesOf (posts: readonly Prepared[]): string[] {
+  const lines = new Map<string, string>()
+  for (const { setCookies } of posts) for (const [name, line] of setCookies) lines.set(name, line)
+  return [...lines.values()]
 }
 
 /** One post, up to the point where it is ready to be stored. */
 function prepare (post: Incoming['posts'][number], incoming: Incoming, nowMs: number, deps: Deps):
-Prepared | { error: ReadError, warnings?: Warning[] } {
+Prepared | Refused {
   const { site, trust } = incoming
   const isSigned = trust === 'signed'
   const context = { receivedAtMs: nowMs, isSigned, sentAt: incoming.sentAt, newId: deps.newId }

@@ -16,7 +16,7 @@ import { addFront, type FrontOptions } from './front/proxy.ts'
 import { isForTunnel } from './front/tunnel.ts'
 import { siteOf, type Gateway } from './gateway.ts'
 import { addGuards, browserRoutes } from './guards.ts'
-import type { GatewayLog, GatewayMetrics } from './journal.ts'
+import { openJournal, type GatewayLog, type GatewayMetrics } from './journal.ts'
 import { base32 } from './lead_id.ts'
 import { addLandingRoute, landingRoute } from './landing_route.ts'
 import { addLeadRoute, apologise, leadRoute } from './leads.ts'
@@ -117,7 +117,8 @@ export async function buildGateway (deps: GatewayDeps): Promise<FastifyInstance>
   const gateway = openGateway(app, deps)
 
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
+  // Any type, and as a pattern: for what '*' takes, Fastify reads the content type of each request anew.
+  app.addContentTypeParser(/^/, { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
   const isClosing = addGuards(app, { metrics: deps.metrics, findSite, paths, isFront })
   await addPressureGuard(app, deps.metrics, kindOf, deps.pressure)
   handleErrors(app, ({ route, error }) => {
@@ -166,6 +167,7 @@ function openGateway (app: FastifyInstance, deps: GatewayDeps): Gateway {
     crowds: deps.crowds,
     logger: deps.logger,
     metrics: deps.metrics,
+    journal: openJournal(deps.logger, deps.metrics),
     now: deps.now ?? Date.now,
     newId: () => `e${base32(randomBytes(16))}`,
     newReceiptId: randomUUID,

@@ -7,7 +7,7 @@ import { openCrowdLog, type CrowdLog } from './crowd_log.ts'
 import { openCrowds, type Crowd, type CrowdLimits, type Crowds } from './crowds.ts'
 import { rememberTouches } from './durable.ts'
 import { openIngestLog } from './ingest.ts'
-import { countReceipt, type GatewayLog, type GatewayMetrics } from './journal.ts'
+import { openReceiptCounter, type GatewayLog, type GatewayMetrics } from './journal.ts'
 import type { PlatformProxy } from './proxies.ts'
 import { openRevokeLog } from './revokes.ts'
 import { readScriptParts } from './script.ts'
@@ -94,10 +94,12 @@ Promise<{ crowds: Crowds, crowdLog: CrowdLog }> {
 }
 
 /** What was spooled is counted when Postgres has it: only then it is known what it is. */
-function countDrained (arrivals: readonly Arrival[], receipts: readonly Receipt[], metrics: GatewayMetrics): void {
+function countDrained (
+  arrivals: readonly Arrival[], receipts: readonly Receipt[], count: ReturnType<typeof openReceiptCounter>
+): void {
   receipts.forEach((receipt, at) => {
     const arrival = arrivals[at]
-    if (arrival?.isLanding !== true) countReceipt(arrival?.part.site ?? '', receipt, metrics)
+    if (arrival?.isLanding !== true) count(arrival?.part.site ?? '', receipt)
   })
 }
 
@@ -116,6 +118,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
   })
   const countries = new Map(sites.map(site => [site.name, site.defaultCountry]))
   const keptTouches = rememberTouches()
+  const countReceipt = openReceiptCounter(metrics)
   const ingest = openIngestLog({
     pool,
     keys,
@@ -124,7 +127,7 @@ export async function startGateway (options: GatewayOptions): Promise<GatewaySer
     spool,
     admit: spool === undefined ? undefined : options.admit,
     onCommitted: options.onCommitted,
-    onDrained: (arrivals, receipts) => { countDrained(arrivals, receipts, metrics) },
+    onDrained: (arrivals, receipts) => { countDrained(arrivals, receipts, countReceipt) },
     onAlert: alertWith(log, metrics)
   })
   const { crowds, crowdLog } = await startCrowds(pool, options)

@@ -36,9 +36,10 @@ export function isVisitorId (given: string): boolean {
  * ours is set for the whole domain. The signature binds the cookie's name and domain and the time of the grant, so a
  * cookie cannot be moved or kept past its end.
  */
-export function verifyVisitor (facts: VisitorFacts, keys: Keys): string | undefined {
-  for (const value of facts.jar.get(facts.cookieName)?.toReversed() ?? []) {
-    const [, id = '', grantedAt = '', mac = ''] = cookieForm.exec(value) ?? []
+export function verifyVisitor (facts: Omit<VisitorFacts, 'grantedAtMs'>, keys: Keys): string | undefined {
+  const values = facts.jar.get(facts.cookieName) ?? []
+  for (let at = values.length - 1; at >= 0; at--) {
+    const [, id = '', grantedAt = '', mac = ''] = cookieForm.exec(values[at] ?? '') ?? []
     if (id === '') continue
     const endsAtMs = (Number(grantedAt) + lifeSeconds(facts.consentDays)) * 1000
     if (endsAtMs <= facts.nowMs) continue
